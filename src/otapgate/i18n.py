@@ -1,0 +1,46 @@
+"""Dutch and English: every sentence a user sees goes through here.
+
+Source strings are English; `locale/nl/LC_MESSAGES/otapgate.po` holds the Dutch. Codes,
+JSON keys and enum values are never translated. `_` translates when called; `N_` only
+marks a string for extraction, for tables that are built before the language is known.
+"""
+
+from __future__ import annotations
+
+import gettext
+from pathlib import Path
+
+LANGUAGES = ("en", "nl")
+_DIRECTORY = Path(__file__).parent / "locale"
+_active: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
+
+
+def use(language: str) -> None:
+    """Make `language` ("en" or "nl") the one that `_` translates to; others mean en."""
+    global _active, _language  # noqa: PLW0603 - one language per process, set at the edge
+    _language = language if language in LANGUAGES else "en"
+    if _language == "en":
+        _active = gettext.NullTranslations()
+    else:
+        _active = gettext.translation("otapgate", _DIRECTORY, [_language], fallback=True)
+
+
+def language() -> str:
+    """The language in force."""
+    return _language
+
+
+def _(message: str) -> str:
+    """`message` in the language in force."""
+    return _active.gettext(message) if message else ""
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """The form that fits `n`, in the language in force."""
+    return _active.ngettext(singular, plural, n)
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's customary name
+    """Mark `message` for extraction without translating it now."""
+    return message
