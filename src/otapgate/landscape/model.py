@@ -1,0 +1,197 @@
+"""What a landscape is, once its files have been read: streets, environments, policy.
+
+Plain immutable values without I/O; `landscape.load` makes them from files and the gate
+reads them. They encode to canonical JSON, so a decision can name by digest exactly the
+landscape that it was made on, and be replayed from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Stage: TypeAlias = Literal["O", "T", "A", "P"]
+STAGES: tuple[Stage, ...] = ("O", "T", "A", "P")
+
+Level: TypeAlias = Literal["low", "medium", "high"]
+LEVELS: tuple[Level, ...] = ("low", "medium", "high")
+Priority: TypeAlias = Literal["P1", "P2", "P3", "P4"]
+Severity: TypeAlias = Literal["block", "warn", "off"]
+DataClass: TypeAlias = Literal["none", "synthetic", "anonymised", "production"]
+TestKind: TypeAlias = Literal["function", "security", "performance", "data", "rollback"]
+TEST_KINDS: tuple[TestKind, ...] = ("function", "security", "performance", "data", "rollback")
+
+Role: TypeAlias = Literal[
+    "board",
+    "change-manager",
+    "ibp-officer",
+    "dpo",
+    "administrator",
+    "test-lead",
+    "tester",
+    "builder",
+    "process-owner",
+    "environment-owner",
+    "cab-member",
+    "supplier",
+    "auditor",
+    "role-admin",
+    "robot",
+]
+ROLES: tuple[Role, ...] = (
+    "board",
+    "change-manager",
+    "ibp-officer",
+    "dpo",
+    "administrator",
+    "test-lead",
+    "tester",
+    "builder",
+    "process-owner",
+    "environment-owner",
+    "cab-member",
+    "supplier",
+    "auditor",
+    "role-admin",
+    "robot",
+)
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of the immutable values: unknown fields are errors, defaults aren't written."""
+
+
+class Host(Value, frozen=True):
+    """One machine of an environment, as Ansible will address it."""
+
+    name: str
+    variables: dict[str, Any] = {}
+    """Ansible host variables, `ansible_host` and `ansible_connection` among them."""
+
+
+class DataRule(Value, frozen=True):
+    """What data may live in an environment (CH04-07)."""
+
+    data_class: DataClass = "none"
+    max_age_days: int = 90
+    """How old a loaded dataset may be before it must be renewed or deleted."""
+
+
+class Environment(Value, frozen=True):
+    """One stage of one street: hosts, owner, access rules, data class (CH04-02)."""
+
+    name: str
+    stage: Stage
+    street: str
+    owner: str
+    """The owner's name as enrolled; in a `Landscape` given to the gate, their person id,
+    or "" when nobody of that name is enrolled."""
+    hosts: tuple[Host, ...]
+    data: DataRule = DataRule()
+    variables: dict[str, Any] = {}
+    """Ansible group variables for all hosts of the environment."""
+    access: dict[str, tuple[str, ...]] = {}
+    """Which roles may have which account: `{"deploy": ["administrator"]}` (CH04-05)."""
+    network: str = ""
+    retention_days: int = 365
+    """How long test results of this environment are kept (CH05-06)."""
+    digest: str = ""
+    """`sha256:…` over this description, owner as written in the file: what the owner
+    accepts by signing, and what lapses when the file changes."""
+    file: str = ""
+    """Where it is described, relative to the landscape."""
+
+
+class Street(Value, frozen=True):
+    """Ordered environments that one application or system moves through (CH06-02)."""
+
+    name: str
+    title: str
+    environments: tuple[Environment, ...]
+    """In order of stage; the last is P, and at least one stands before it."""
+    file: str = ""
+
+    def environment(self, name: str) -> Environment | None:
+        """The environment of that name, or of that stage letter."""
+        for environment in self.environments:
+            if name in (environment.name, environment.stage):
+                return environment
+        return None
+
+    def before(self, environment: Environment) -> Environment | None:
+        """The environment a release must have been in before it may enter this one."""
+        index = self.environments.index(environment)
+        return self.environments[index - 1] if index else None
+
+    @property
+    def production(self) -> Environment:
+        return self.environments[-1]
+
+
+class RuleSetting(Value, frozen=True):
+    """A rule whose severity the policy sets, and who answers for that."""
+
+    severity: Severity
+    because: str = ""
+    owner: str = ""
+    until: str = ""
+    """ISO date; from that day on the rule's own severity holds again. "" means always."""
+
+
+class Policy(Value, frozen=True):
+    """The board's choices within the norms: criteria, signatures, ages, severities."""
+
+    matrix: dict[Level, dict[Level, Priority]]
+    """impact → urgency → priority (CH02-01, CH02-05)."""
+    authorisation: dict[Priority, dict[Role, int]]
+    """For each priority: how many different people of which role must authorise."""
+    sensitive_authorisation: tuple[Role, ...] = ("ibp-officer",)
+    """Roles that also authorise a change with security or privacy consequences (IBP-1)."""
+    sign_off: dict[Stage, tuple[Role, ...]] = {}
+    """Which roles sign off before a release enters an environment of that stage."""
+    test_kinds: dict[Priority, tuple[TestKind, ...]] = {}
+    """What a test plan must cover, by priority (CH05-04)."""
+    test_max_age_days: int = 30
+    rehearsal_max_age_days: int = 30
+    acceptance_max_age_days: int = 30
+    rules: dict[str, RuleSetting] = {}
+    digest: str = ""
+    """`sha256:…` of the policy's content: what is approved and what decisions name."""
+    file: str = ""
+
+
+class Freeze(Value, frozen=True):
+    """A period in which nothing but emergencies goes to production (FRZ-1)."""
+
+    name: str
+    start: str
+    end: str
+    """ISO 8601 times with zone; the end is exclusive."""
+    streets: tuple[str, ...] = ()
+    """Empty means all of them."""
+
+
+class Landscape(Value, frozen=True):
+    """Everything that the files below `otapgate.yml` say."""
+
+    name: str
+    language: Literal["nl", "en"]
+    timezone: str
+    origin: str
+    """The ledger's name, unique in the world: `otapgate.example/de-linde`."""
+    streets: tuple[Street, ...]
+    policy: Policy
+    freezes: tuple[Freeze, ...] = ()
+    ledger: str = ".otapgate/ledger.sqlite"
+    """Path relative to the landscape, or a database URL."""
+
+    def street(self, name: str) -> Street | None:
+        return next((street for street in self.streets if street.name == name), None)
+
+    def environments(self) -> tuple[Environment, ...]:
+        return tuple(env for street in self.streets for env in street.environments)
+
+    def environment(self, name: str) -> Environment | None:
+        """The environment of exactly that name."""
+        return next((env for env in self.environments() if env.name == name), None)

@@ -1,0 +1,441 @@
+"""What each act says: the predicate of every kind of entry, as typed values.
+
+One class an act; `ACTS` ties the act's name (and so its signature namespace and its
+predicateType) to its class and to the roles that may sign it. Fields common to all
+(`at`, `log`, `detail`) belong to the statement and aren't repeated here. Free text and
+names of people never stand here: they are details, present as commitments only.
+A field is never renamed or given another meaning; a new version gets a new act version.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from otapgate.landscape.model import Level, Priority, Role, Stage, TestKind
+
+Outcome: TypeAlias = Literal["passed", "failed"]
+
+
+class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base: strict in what it reads, silent about defaults in what it writes."""
+
+
+class Founder(Predicate, frozen=True):
+    """A role administrator from the beginning."""
+
+    person: str
+    keys: tuple[str, ...]
+    """OpenSSH public key lines without comments."""
+
+
+class Genesis(Predicate, frozen=True):
+    """The first entry: whose ledger, who administers roles, how many it takes (F12)."""
+
+    origin: str
+    founders: tuple[Founder, ...]
+    threshold: int
+    """How many role administrators a change of people or roles takes: 1 or 2."""
+    policy: str
+    """Digest of the policy in force at the start."""
+
+
+class PersonEnrolled(Predicate, frozen=True):
+    """A person and the keys that prove them. Detail: `name`."""
+
+    person: str
+    keys: tuple[str, ...]
+
+
+class PersonRevoked(Predicate, frozen=True):
+    """A person, or one key of theirs by fingerprint, no longer signs."""
+
+    person: str
+    key: str | None = None
+
+
+class RoleGranted(Predicate, frozen=True):
+    """A role, everywhere or on one street, until a day (exclusive) or without end."""
+
+    person: str
+    role: Role
+    street: str | None = None
+    until: str | None = None
+
+
+class RoleRevoked(Predicate, frozen=True):
+    """The role is withdrawn from the person, on that street or everywhere."""
+
+    person: str
+    role: Role
+    street: str | None = None
+
+
+class Confirmed(Predicate, frozen=True):
+    """A second role administrator agrees to the entries at these positions (F12)."""
+
+    entries: tuple[int, ...]
+
+
+class PolicyApproved(Predicate, frozen=True):
+    """This policy is in force from here on (CH01-01). Detail: `because`."""
+
+    policy: str
+
+
+class EnvironmentAccepted(Predicate, frozen=True):
+    """The owner takes responsibility for the environment as described (CH04-06)."""
+
+    environment: str
+    description: str
+    """Digest of the environment's description."""
+
+
+class Completeness(Predicate, frozen=True):
+    """What runs on the hosts against what the release says (CH06-09)."""
+
+    outcome: Literal["complete", "incomplete", "unknown"]
+    missing: tuple[str, ...] = ()
+    different: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+
+class EnvironmentAdopted(Predicate, frozen=True):
+    """An environment that ran before otapgate came: looked at, and found to hold this
+    release. Possible only while the environment has no history here."""
+
+    environment: str
+    release: str
+    completeness: Completeness
+
+
+class ChangeSubmitted(Predicate, frozen=True):
+    """A request for change (VTW). Detail: `vtw`, the whole form."""
+
+    change: str
+    kind: Literal["regular", "standard", "emergency"]
+    object: str
+    street: str | None
+    vtw: str
+    """Digest of the form's canonical JSON."""
+    security: bool = False
+    privacy: bool = False
+    parallel_run: bool = False
+    rollback_minutes: int | None = None
+    """How long a rollback may take, as the form promises."""
+
+
+class ChangeClassified(Predicate, frozen=True):
+    """Impact and urgency, and the priority that the policy's matrix makes of them."""
+
+    change: str
+    impact: Level
+    urgency: Level
+    priority: Priority
+    policy: str
+
+
+class ChangeAuthorised(Predicate, frozen=True):
+    """One person's authorisation, or refusal, in one role. Detail: `because`."""
+
+    change: str
+    role: Role
+    verdict: Literal["authorised", "rejected"]
+
+
+class ChangeScheduled(Predicate, frozen=True):
+    """When the change may enter production; ISO 8601 with zone, end exclusive."""
+
+    change: str
+    start: str
+    end: str
+
+
+class ChangeClosed(Predicate, frozen=True):
+    """The change's end and how it went (CH02-06). Detail: `evaluation`."""
+
+    change: str
+    outcome: Literal["succeeded", "failed", "withdrawn", "rejected"]
+
+
+class Source(Predicate, frozen=True):
+    """The working copy that a release was built from, where git knows it (CH01-07)."""
+
+    commit: str
+    clean: bool
+
+
+class ReleaseBuilt(Predicate, frozen=True):
+    """A release came to be. Subject: `app@version` with the manifest's digest."""
+
+    app: str
+    version: str
+    street: str
+    change: str | None
+    files: int
+    bytes: int
+    plans: tuple[str, ...]
+    """Names of the test plans that cover it."""
+    source: Source | None = None
+
+
+class Criterion(Predicate, frozen=True):
+    """One acceptance criterion of a test plan."""
+
+    id: str
+    kind: TestKind
+
+
+class PlanRegistered(Predicate, frozen=True):
+    """A test plan as it stood before the tests (CH05-03)."""
+
+    plan: str
+    digest: str
+    app: str
+    criteria: tuple[Criterion, ...]
+    cases: tuple[str, ...]
+
+
+class CaseOutcome(Predicate, frozen=True):
+    """What became of one planned case."""
+
+    id: str
+    criterion: str
+    kind: TestKind
+    outcome: Literal["passed", "failed", "skipped"]
+    milliseconds: int
+
+
+class TestRun(Predicate, frozen=True):
+    """A plan carried out on a release in an environment (CH05-05)."""
+
+    run: str
+    release: str
+    environment: str
+    description: str
+    plan: str
+    """Digest of the plan."""
+    outcome: Outcome
+    cases: tuple[CaseOutcome, ...]
+    evidence: str
+    """Digest of the evidence kept in the store."""
+
+
+class RehearsalCase(Predicate, frozen=True):
+    """One way of cutting the deployment, and whether the state came back."""
+
+    fault: Literal["none", "kill", "fail", "unreachable"]
+    task: str
+    index: int
+    restored: bool
+    left: tuple[str, ...] = ()
+
+
+class Rehearsal(Predicate, frozen=True):
+    """Deployed, rolled back, compared (CH05-07)."""
+
+    rehearsal: str
+    release: str
+    previous: str | None
+    environment: str
+    description: str
+    faults: str
+    outcome: Literal["restored", "not-restored"]
+    milliseconds_rollback: int
+    cases: tuple[RehearsalCase, ...]
+    evidence: str
+
+
+class DatasetLoaded(Predicate, frozen=True):
+    """Data brought into an environment, or made for it (CH04-07)."""
+
+    dataset: str
+    environment: str | None
+    label: Literal["pseudonymised", "anonymised", "synthetic"]
+    manifest: str
+    plan: str
+    source: str
+    rows: int
+    bytes: int
+    leaks: int
+    k: int
+    expires: str
+    """ISO 8601 time with zone after which the data must be gone."""
+
+
+class Acceptance(Predicate, frozen=True):
+    """The test lead's verdict on each criterion (CH06-08). Detail: `notes`."""
+
+    release: str
+    environment: str
+    description: str
+    change: str
+    plans: dict[str, str]
+    """Plan name → digest that the criteria come from."""
+    criteria: dict[str, Literal["pass", "fail"]]
+
+
+class SignOff(Predicate, frozen=True):
+    """A stakeholder's signature on a release for one transition (CH06-03).
+    Detail: `because`."""
+
+    release: str
+    environment: str
+    description: str
+    change: str
+    role: Role
+    verdict: Literal["agreed", "rejected"]
+
+
+class RecordedFinding(Predicate, frozen=True):
+    """A finding as the decision holds it: no sentence, so no language."""
+
+    code: str
+    severity: Literal["block", "warn"]
+    subject: str
+    params: dict[str, Any] = {}
+
+
+class Decision(Predicate, frozen=True):
+    """What the gate said, on what, and everything needed to say it again."""
+
+    decision: str
+    action: Literal["promote"]
+    outcome: Literal["allowed", "refused"]
+    release: str
+    environment: str
+    stage: Stage
+    change: str
+    actor: str
+    now: str
+    landscape: str
+    """Digest of the landscape (canonical JSON, in the store) that was decided on."""
+    policy: str
+    seen: str
+    """Digest of what was observed outside the ledger (canonical JSON, in the store)."""
+    size: int
+    root: str
+    tool: str
+    rules: dict[str, Literal["passed", "warned", "blocked", "off", "not-applicable"]]
+    findings: tuple[RecordedFinding, ...]
+
+
+class PromotionStarted(Predicate, frozen=True):
+    """Written, durably, before anything is touched."""
+
+    promotion: str
+    decision: str
+    release: str
+    previous: str | None
+    environment: str
+    change: str
+
+
+class PromotionFinished(Predicate, frozen=True):
+    """How it ended; `rolled-back` means the state before was restored and compared."""
+
+    promotion: str
+    environment: str
+    release: str
+    outcome: Literal["succeeded", "rolled-back", "failed"]
+    completeness: Completeness
+    hosts: dict[str, Literal["ok", "failed", "unreachable"]]
+    milliseconds: int
+    evidence: str
+
+
+class RollbackStarted(Predicate, frozen=True):
+    """Going back to the previous release after a promotion that had succeeded."""
+
+    rollback: str
+    promotion: str
+    environment: str
+    release: str
+    to: str | None
+
+
+class RollbackFinished(Predicate, frozen=True):
+    """How going back ended."""
+
+    rollback: str
+    environment: str
+    to: str | None
+    outcome: Literal["restored", "failed"]
+    left: tuple[str, ...]
+    milliseconds: int
+    evidence: str
+
+
+class LedgerMoved(Predicate, frozen=True):
+    """The landscape lives in another place from here on. Detail: `because`."""
+
+    place: str
+    """Digest that identifies the new place."""
+
+
+class Act(msgspec.Struct, frozen=True):
+    """How an act is read and who may sign it."""
+
+    predicate: type[Predicate]
+    roles: frozenset[Role] | None
+    """None: anybody who is enrolled (or, for genesis, who is named in it)."""
+
+
+def _act(predicate: type[Predicate], *roles: Role) -> Act:
+    return Act(predicate, frozenset(roles) or None)
+
+
+ACTS: dict[str, Act] = {
+    "genesis": _act(Genesis),
+    "person-enrolled": _act(PersonEnrolled, "role-admin"),
+    "person-revoked": _act(PersonRevoked, "role-admin"),
+    "role-granted": _act(RoleGranted, "role-admin"),
+    "role-revoked": _act(RoleRevoked, "role-admin"),
+    "confirmed": _act(Confirmed, "role-admin"),
+    "policy-approved": _act(PolicyApproved, "board", "change-manager"),
+    "environment-accepted": _act(EnvironmentAccepted, "environment-owner"),
+    "environment-adopted": _act(EnvironmentAdopted, "administrator"),
+    "change-submitted": _act(ChangeSubmitted),
+    "change-classified": _act(ChangeClassified, "change-manager"),
+    "change-authorised": _act(
+        ChangeAuthorised, "change-manager", "process-owner", "cab-member", "board", "ibp-officer"
+    ),
+    "change-scheduled": _act(ChangeScheduled, "change-manager"),
+    "change-closed": _act(ChangeClosed, "change-manager"),
+    "release-built": _act(ReleaseBuilt, "builder", "supplier"),
+    "plan-registered": _act(PlanRegistered, "test-lead", "tester"),
+    "test-run": _act(TestRun, "test-lead", "tester"),
+    "rehearsal": _act(Rehearsal, "administrator", "test-lead", "tester"),
+    "dataset-loaded": _act(DatasetLoaded, "administrator"),
+    "acceptance": _act(Acceptance, "test-lead"),
+    "signoff": _act(
+        SignOff,
+        "board",
+        "change-manager",
+        "ibp-officer",
+        "dpo",
+        "process-owner",
+        "environment-owner",
+        "cab-member",
+        "test-lead",
+    ),
+    "decision": _act(Decision, "administrator", "robot"),
+    "promotion-started": _act(PromotionStarted, "administrator", "robot"),
+    "promotion-finished": _act(PromotionFinished, "administrator", "robot"),
+    "rollback-started": _act(RollbackStarted, "administrator", "robot"),
+    "rollback-finished": _act(RollbackFinished, "administrator", "robot"),
+    "ledger-moved": _act(LedgerMoved, "role-admin"),
+}
+
+
+def to_predicate(value: Predicate) -> dict[str, Any]:
+    """Plain JSON of a predicate, ready for a draft."""
+    plain: dict[str, Any] = msgspec.to_builtins(value, str_keys=True)
+    return plain
+
+
+def from_predicate(act: str, predicate: dict[str, Any]) -> Predicate:
+    """The typed predicate; raises msgspec.ValidationError, or KeyError for an unknown
+    act. Common fields must have been taken off."""
+    return msgspec.convert(predicate, ACTS[act].predicate)
