@@ -1,0 +1,404 @@
+"""An opened landscape: its files, ledger, content store, and who acts.
+
+The imperative shell around the pure parts. Reading is warm: the state is kept in a
+cache that names the log position and root it stands for, and SQLAlchemy is imported
+only where something is written. `verified` trusts no cache: it is what a promotion uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from otapgate import __version__, errors
+from otapgate.acts import place
+from otapgate.ledger.state import State, fold
+from otapgate.i18n import _
+from otapgate.landscape.model import Environment, Landscape, Role, Street
+from otapgate.ledger import predicates as p
+from otapgate.ledger.sshsig import signer_fingerprint
+from otapgate.ledger.statement import Draft, Head, Statement, Subject, namespace, parse, seal
+
+if TYPE_CHECKING:
+    from otapgate.ledger.keys import Signer
+    from otapgate.ledger.storage import Entry, Ledger
+    from otapgate.ledger.verify import Verification
+    from otapgate.release.store import Store
+
+DIRECTORY = ".otapgate"
+
+
+class _Cached(msgspec.Struct):
+    tool: str
+    state: State
+
+
+class Workspace:
+    """One landscape, opened by somebody."""
+
+    def __init__(
+        self, root: Path, *, key: str | None = None, now: datetime | None = None
+    ) -> None:
+        """`key` is a private key file, or the `.pub` of an agent key; None means the
+        only enrolled key in the agent. `now` is for tests and `--as-of` only."""
+        self.root = root
+        self._key = key
+        self._now = now
+        self._signer: Signer | None = None
+        self._state: State | None = None
+
+    # Files
+
+    @property
+    def hidden(self) -> Path:
+        """Where otapgate keeps its own things, below the landscape."""
+        return self.root / DIRECTORY
+
+    @cached_property
+    def landscape(self) -> Landscape:
+        """As the files say now, owners by name; raises BadInput with every problem."""
+        from otapgate.landscape.load import load
+
+        return load(self.root)
+
+    @cached_property
+    def outline(self) -> Landscape:
+        """The same from the cache when no file changed: for reading commands."""
+        from otapgate.landscape.cache import cached
+
+        return cached(self.root, self.hidden / "cache")
+
+    def with_people(self, landscape: Landscape) -> Landscape:
+        """Owners as person ids: what the gate gets."""
+        from otapgate.landscape.owners import with_people
+
+        return with_people(landscape, {name: i for i, name in self.names.items()})
+
+    @cached_property
+    def store(self) -> Store:
+        from otapgate.release.store import Store
+
+        return Store(self.hidden / "store")
+
+    def now(self) -> datetime:
+        """The moment, in the landscape's zone, to the second."""
+        zone = ZoneInfo(self.outline.timezone)
+        return (self._now or datetime.now(zone)).astimezone(zone).replace(microsecond=0)
+
+    # Ledger, reading
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.root / self.outline.ledger
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Opened for writing; raises Integrity when it can't be."""
+        from otapgate.ledger.storage import Ledger
+
+        return Ledger.open(self._url())
+
+    def _url(self) -> str:
+        where = self.outline.ledger
+        return where if "://" in where else f"sqlite:///{self.root / where}"
+
+    def close(self) -> None:
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+            del self.__dict__["ledger"]
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def state(self) -> State:
+        """What the ledger amounts to now, from the warm cache and what came since."""
+        if self._state is None:
+            self._state = self._warm()
+        return self._state
+
+    def _warm(self) -> State:
+        from otapgate.ledger import peek
+
+        path = self.ledger_path
+        head = peek.peek(path)
+        state = self._cached()
+        if (
+            state is None
+            or state.size > head.size
+            or (state.size and peek.peek(path, state.size).root != state.root)
+        ):
+            state = State()
+        if state.size < head.size:
+            for position, statement, signature in peek.since(path, state.size):
+                self._fold(state, position, statement, signature)
+            state.root = head.root
+            self._keep(state)
+        return state
+
+    @staticmethod
+    def _fold(state: State, position: int, statement: bytes, signature: str) -> str | None:
+        try:
+            parsed = parse(statement)
+            fingerprint = signer_fingerprint(signature)
+        except ValueError as error:
+            state.problems.append(f"{position}: {error}")
+            state.size = position + 1
+            return str(error)
+        return fold(state, position, parsed, fingerprint)
+
+    def _cached(self) -> State | None:
+        try:
+            data = (self.hidden / "cache" / "state.json").read_bytes()
+            kept = msgspec.json.decode(data, type=_Cached)
+        except (OSError, msgspec.MsgspecError, ValueError):
+            return None  # a cache that can't be read is no cache
+        return kept.state if kept.tool == __version__ else None
+
+    def _keep(self, state: State) -> None:
+        # Not being able to keep a cache costs time, nothing else.
+        with contextlib.suppress(OSError):
+            write_private(
+                self.hidden / "cache" / "state.json",
+                msgspec.json.encode(_Cached(__version__, state)),
+            )
+
+    def verify(self) -> Verification:
+        """Everything checked from the first entry on, signatures too; no cache."""
+        from otapgate.ledger.verify import verify
+
+        return verify(self.ledger)
+
+    def verified(self) -> State:
+        """The state after full verification; raises Integrity naming what is wrong."""
+        found = self.verify()
+        if found.problems:
+            raise errors.Integrity(
+                "ledger-damaged",
+                _("The ledger doesn't verify; nothing was done."),
+                remedy=_("otapgate log verify tells what is wrong and where"),
+                problems=tuple(
+                    errors.Problem(f"{_('entry')} {x.entry}: {x.what}" if x.entry is not None
+                                   else x.what)
+                    for x in found.problems
+                ),
+            )  # fmt: skip
+        self._state = found.state
+        return found.state
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Person id → name, for everybody whose name wasn't erased."""
+        from otapgate.ledger import peek
+
+        found = peek.details(self.ledger_path, "name/")
+        return {field.removeprefix("name/"): str(name) for field, name in found.items()}
+
+    def name(self, person: str) -> str:
+        """A person's name, or their id when it was erased."""
+        return self.names.get(person, person)
+
+    def person(self, name: str) -> str:
+        """The id of an enrolled person by name or id; raises BadInput."""
+        wanted = name.casefold()
+        hits = [i for i, n in self.names.items() if n.casefold() == wanted or i == name]
+        if len(hits) == 1:
+            return hits[0]
+        raise errors.BadInput(
+            "person-unknown",
+            _("Nobody called {name} is enrolled.").format(name=name),
+            remedy="otapgate people list",
+        )
+
+    # Who acts
+
+    @property
+    def signer(self) -> Signer:
+        """The key that signs; raises Identity when there is none to be had."""
+        if self._signer is None:
+            from otapgate.ledger import keys
+
+            if self._key is not None:
+                self._signer = keys.from_file(Path(self._key).expanduser(), keys.ask_passphrase)
+            else:
+                known = set(self.state.directory.owners)
+                self._signer = keys.only_enrolled(known)
+        return self._signer
+
+    @property
+    def me(self) -> str:
+        """The person id of who acts; raises Identity for a key nobody enrolled."""
+        fingerprint = self.signer.public.fingerprint
+        person = self.state.directory.person_of(fingerprint)
+        if person is None:
+            revoked = fingerprint in self.state.directory.owners
+            raise errors.Identity(
+                "key-revoked" if revoked else "key-unknown",
+                (_("The key {key} was revoked.") if revoked
+                 else _("The key {key} isn't enrolled here.")).format(key=fingerprint),
+                remedy=_("a role administrator runs: otapgate people enrol NAME KEY.pub"),
+            )  # fmt: skip
+        return person
+
+    def require(self, *roles: Role, street: str | None = None) -> str:
+        """Who acts, holding one of the roles today; raises Identity."""
+        me = self.me
+        day = self.now().date().isoformat()
+        held = self.state.directory.roles(me, day, street)
+        if not held & set(roles):
+            lapsed = {s.role for s in self.state.directory.seats if s.person == me} & set(roles)
+            who = sorted(
+                {self.name(x) for r in roles
+                 for x in self.state.directory.holders(r, day, street)}
+            )  # fmt: skip
+            raise errors.Identity(
+                "role-lapsed" if lapsed else "role-missing",
+                (_("{name}'s role for this ({roles}) has lapsed.") if lapsed
+                 else _("{name} doesn't have the role for this: {roles}.")).format(
+                    name=self.name(me), roles=_(" or ").join(roles)),
+                remedy=(
+                    _("ask {who}, or: otapgate role grant {name} {role}").format(
+                        who=", ".join(who), name=self.name(me), role=roles[0])
+                    if who
+                    else f"otapgate role grant NAME {roles[0]}"
+                ),
+            )  # fmt: skip
+        return me
+
+    # Ledger, writing
+
+    def record(self, draft: Draft) -> int:
+        """Sign and append an act; returns its position once it is durable.
+
+        Raises Identity (no key, role missing), BadInput (the act would have no effect),
+        Integrity (the ledger can't be written, or this is a copy of it).
+        """
+        place.check(self.hidden, self.root)
+        self.entitle(draft)
+        signer = self.signer
+        ledger = self.ledger
+        head = Head(ledger.origin, self.state.size, self.state.root)
+        sealed = seal(draft, head, self.now().isoformat())
+        self._trial(sealed.statement, ())
+        signature = signer.sign(sealed.statement, namespace(draft.act))
+
+        def expect(arrived: Sequence[Entry]) -> None:
+            if arrived:
+                self._trial(sealed.statement, arrived)
+
+        position = ledger.append(sealed, signature, expect)
+        self._state = None
+        self.__dict__.pop("names", None)
+        return position
+
+    def entitle(self, draft: Draft) -> None:
+        """Check that who acts may do this act at all; raises Identity."""
+        roles = p.ACTS[draft.act].roles
+        if draft.act == "genesis":
+            return
+        if roles is None:
+            _person = self.me
+        else:
+            self.require(*sorted(roles))
+
+    def _trial(self, statement: bytes, arrived: Iterable[Entry]) -> None:
+        """Fold the act into a copy of the state and see whether it would count."""
+        trial = msgspec.json.decode(msgspec.json.encode(self.state), type=State)
+        for entry in arrived:
+            self._fold(trial, entry.position, entry.statement, entry.signature)
+        problem = fold(trial, trial.size, parse(statement), self.signer.public.fingerprint)
+        if problem is not None:
+            raise errors.BadInput(
+                "act-without-effect", _("This can't be recorded: {problem}.").format(
+                    problem=problem)
+            )  # fmt: skip
+
+    def statement(self, position: int) -> Statement:
+        """The statement at a position; raises BadInput when there is none."""
+        from otapgate.ledger import peek
+
+        if not 0 <= position < self.state.size:
+            raise errors.BadInput(
+                "entry-unknown",
+                _("The ledger has entries 0 to {last}.").format(last=self.state.size - 1),
+            )
+        return parse(next(iter(peek.since(self.ledger_path, position, position + 1)))[1])
+
+    def statements(self, act: str | None = None) -> Iterator[tuple[int, Statement, str]]:
+        """Every entry in order, of one act if asked: position, statement, signer's id."""
+        from otapgate.ledger import peek
+
+        for position, data, signature in peek.since(self.ledger_path, 0):
+            parsed = parse(data)
+            if act is None or parsed.act == act:
+                owner = self.state.directory.owners.get(signer_fingerprint(signature), "")
+                yield position, parsed, owner
+
+    # Names on the command line
+
+    def environment(self, name: str, *, street: str | None = None) -> Environment:
+        """An environment by its name, or by its stage letter where that is clear."""
+        landscape = self.outline
+        exact = landscape.environment(name)
+        if exact is not None:
+            return exact
+        streets = [s for s in landscape.streets if street is None or s.name == street]
+        hits = [e for s in streets if (e := s.environment(name)) is not None]
+        if len(hits) == 1:
+            return hits[0]
+        known = ", ".join(e.name for e in landscape.environments())
+        raise errors.BadInput(
+            "environment-ambiguous" if hits else "environment-unknown",
+            (_("{name} stands for several environments.") if hits
+             else _("There is no environment {name}.")).format(name=name),
+            remedy=_("one of: {known}").format(known=known),
+        )  # fmt: skip
+
+    def street_of(self, environment: Environment) -> Street:
+        street = self.outline.street(environment.street)
+        assert street is not None, "load() puts every environment in a street"
+        return street
+
+
+def draft(
+    act: str,
+    predicate: p.Predicate,
+    subjects: Iterable[tuple[str, str]],
+    **details: Any,
+) -> Draft:
+    """An act ready to be recorded; `subjects` are names with digests; `details` whose
+    value is None or empty are left out."""
+    found = tuple(Subject(name, digest) for name, digest in subjects)
+    kept = {k.replace("__", "/"): v for k, v in details.items() if v not in (None, "", {}, [])}
+    return Draft(act, found, p.to_predicate(predicate), kept)
+
+
+def new_id(prefix: str) -> str:
+    """A short identifier that nothing else has: `run-3f9a1c0b2d4e`."""
+    return f"{prefix}-{secrets.token_hex(6)}"
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, readable by its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

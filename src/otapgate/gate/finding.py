@@ -1,0 +1,109 @@
+"""Findings and decisions: what the gate says, without saying it in any language.
+
+A finding carries a message template (English, marked for translation) and parameters;
+`sentence` renders it in the language in force. Decisions keep code, subject and
+parameters only, so that they replay the same in any language. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from otapgate.i18n import _
+from otapgate.landscape.model import Role, Value
+from otapgate.ledger import predicates as p
+
+
+class Remedy(Value, frozen=True):
+    """The command that mends it and who may run it."""
+
+    command: str
+    role: Role | None = None
+    who: tuple[str, ...] = ()
+    """Person ids of those who hold the role and aren't barred from using it here."""
+
+
+class Gap(Value, frozen=True):
+    """What a rule found missing, before severity is settled."""
+
+    subject: str
+    message: str
+    params: dict[str, Any] = {}
+    remedy: Remedy | None = None
+
+
+class Finding(Value, frozen=True):
+    """A gap with its rule: what a user reads."""
+
+    code: str
+    slug: str
+    severity: Literal["block", "warn"]
+    norms: tuple[str, ...]
+    gap: Gap
+
+    @property
+    def recorded(self) -> p.RecordedFinding:
+        return p.RecordedFinding(self.code, self.severity, self.gap.subject, self.gap.params)
+
+    def sentence(self) -> str:
+        """The message in the language in force."""
+        return fill(_(self.gap.message), self.gap.params)
+
+
+def fill(template: str, params: dict[str, Any]) -> str:
+    """Put parameters in a template; lists are joined with commas. A parameter's own
+    braces, attributes or format codes have no meaning: params can be hostile."""
+
+    def value(match: re.Match[str]) -> str:
+        found = params.get(match[1], match[0])
+        if isinstance(found, list | tuple):
+            return ", ".join(str(item) for item in found)
+        return str(found)
+
+    return re.sub(r"\{(\w+)\}", value, template)
+
+
+class Action(Value, frozen=True):
+    """What is asked of the gate."""
+
+    release: str
+    """Digest."""
+    environment: str
+    change: str
+    actor: str
+    """Person id of who would promote; "" when only explaining without a key."""
+    action: Literal["promote"] = "promote"
+
+
+class Seen(Value, frozen=True):
+    """What was observed outside the ledger, so that a decision can be replayed."""
+
+    store_problems: tuple[str, ...] = ()
+    """Files of the release that are missing or damaged in the content store."""
+    ledger_problems: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    """Source files in the working directory that differ from the built release."""
+    plan_files: dict[str, str] = {}
+    """Plan name → digest of the plan as it is in the working directory now."""
+    differences: dict[str, tuple[str, ...]] = {}
+    """Digest of another release of the application → files that differ from this one."""
+
+
+class Decision(Value, frozen=True):
+    """The gate's answer: allowed, or refused with every gap at once."""
+
+    action: Action
+    outcome: Literal["allowed", "refused"]
+    now: str
+    landscape: str
+    policy: str
+    size: int
+    root: str
+    tool: str
+    rules: dict[str, Literal["passed", "warned", "blocked", "off", "not-applicable"]]
+    findings: tuple[Finding, ...]
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "block")

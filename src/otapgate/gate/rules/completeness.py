@@ -1,0 +1,91 @@
+"""Rules about what came before and whether it was whole: OG701 to OG799. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otapgate.gate.facts import Facts
+from otapgate.gate.finding import Gap
+from otapgate.gate.registry import always, beyond_first, rule
+from otapgate.i18n import N_
+
+
+@rule("not-in-previous-stage", code="OG701", norms=["CH06-02"], applies=beyond_first)
+def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
+    """The environment before this one runs exactly this release."""
+    previous = facts.previous
+    if previous is None:  # pragma: no cover - applies says so
+        return
+    running = facts.state.environment(previous.name).running
+    if running is not None and running.release == facts.release.digest:
+        return
+    now = facts.state.releases.get(running.release) if running is not None else None
+    yield facts.gap(
+        N_("{previous} doesn't run this release but: {running}."),
+        on=previous.name,
+        remedy=facts.by_role(
+            f"otapgate promote {facts.release.name} --to {previous.name}"
+            f" --change {facts.action.change}",
+            "administrator",
+        ),
+        previous=previous.name,
+        running=now.name if now is not None else "-",
+    )
+
+
+@rule("previous-incomplete", code="OG702", norms=["CH06-09"], applies=beyond_first)
+def previous_incomplete(facts: Facts) -> Iterator[Gap]:
+    """What runs in the environment before this one equals the release, item by item."""
+    previous = facts.previous
+    if previous is None:  # pragma: no cover - applies says so
+        return
+    running = facts.state.environment(previous.name).running
+    if (
+        running is not None
+        and running.release == facts.release.digest
+        and running.completeness.outcome != "complete"
+    ):
+        found = running.completeness
+        yield facts.gap(
+            N_("What runs in {previous} isn't all of the release and nothing else: {items}."),
+            on=previous.name,
+            remedy=facts.by_role(
+                f"otapgate promote {facts.release.name} --to {previous.name}"
+                f" --change {facts.action.change}",
+                "administrator",
+            ),
+            previous=previous.name,
+            items=(*found.missing, *found.different, *found.extra)[:5] or (found.outcome,),
+        )
+
+
+@rule("source-changed", code="OG703", norms=["CH01-07"], applies=always, severity="warn")
+def source_changed(facts: Facts) -> Iterator[Gap]:
+    """The working files are still those that the release was built from.
+
+    What is deployed is the release, from the content store; an edited playbook or
+    artifact in the working directory is not part of it, and this says so.
+    """
+    if facts.seen.drift:
+        yield facts.gap(
+            N_("Changed since {release} was built, and not part of it: {files}."),
+            remedy=facts.by_role(
+                f"otapgate release build FILE --change {facts.action.change}", "builder"
+            ),
+            release=facts.release.name,
+            files=facts.seen.drift,
+        )
+
+
+@rule("already-running", code="OG704", norms=["CH06-09"], applies=always, severity="warn")
+def already_running(facts: Facts) -> Iterator[Gap]:
+    """The environment doesn't run this release already."""
+    running = facts.state.environment(facts.environment.name).running
+    if running is not None and running.release == facts.release.digest:
+        yield facts.gap(
+            N_("{environment} runs {release} already, since {day}."),
+            on=facts.environment.name,
+            environment=facts.environment.name,
+            release=facts.release.name,
+            day=facts.date_of(running.since).isoformat(),
+        )

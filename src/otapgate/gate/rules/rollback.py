@@ -1,0 +1,108 @@
+"""Rules about rollback rehearsals: OG401 to OG499. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otapgate.ledger import state as s
+from otapgate.gate.facts import Facts
+from otapgate.gate.finding import Gap, Remedy
+from otapgate.gate.registry import rule, to_production
+from otapgate.i18n import N_
+from otapgate.ledger import predicates as p
+
+
+def _remedy(facts: Facts) -> Remedy:
+    first = facts.path[0]
+    return facts.by_role(f"otapgate rehearse {facts.release.name} --env {first.name}", "administrator")
+
+
+def _going_back_to(facts: Facts) -> str | None:
+    """What production would go back to: the release that runs there now."""
+    running = facts.state.environment(facts.environment.name).running
+    return running.release if running is not None else None
+
+
+def _latest(facts: Facts) -> s.Signed[p.Rehearsal] | None:
+    return facts.release.rehearsals[-1] if facts.release.rehearsals else None
+
+
+@rule("rehearsal-missing", code="OG401", norms=["CH05-07", "CH01-03"], applies=to_production)
+def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
+    """The rollback of exactly this release was rehearsed outside production."""
+    if _latest(facts) is None:
+        yield facts.gap(
+            N_("The rollback of {release} was never rehearsed."),
+            remedy=_remedy(facts),
+            release=facts.release.name,
+        )
+
+
+@rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=to_production)
+def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
+    """The last rehearsal restored the state, in every case that was tried."""
+    latest = _latest(facts)
+    if latest is None or latest.act.outcome == "restored":
+        return
+    left = tuple(item for case in latest.act.cases for item in case.left)[:5]
+    yield facts.gap(
+        N_("The last rehearsal in {environment} did not restore the state: {left}."),
+        remedy=_remedy(facts),
+        environment=latest.act.environment,
+        left=left,
+    )
+
+
+@rule("rehearsal-from-another-release", code="OG403", norms=["CH05-07"], applies=to_production)
+def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
+    """The rehearsal went back to the release that runs in production now."""
+    latest = _latest(facts)
+    target = _going_back_to(facts)
+    if latest is not None and latest.act.previous != target:
+        known = facts.state.releases
+        was, now = known.get(latest.act.previous or ""), known.get(target or "")
+        yield facts.gap(
+            N_("The rehearsal went back to {was}; production runs {now}."),
+            remedy=_remedy(facts),
+            was=was.name if was else "-",
+            now=now.name if now else "-",
+        )
+
+
+@rule("rehearsal-lapsed", code="OG404", norms=["CH05-07"], applies=to_production)
+def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
+    """The rehearsal is recent, and its environment is still as it was."""
+    latest = _latest(facts)
+    if latest is None:
+        return
+    if facts.older_than(latest.at, facts.policy.rehearsal_max_age_days):
+        yield facts.gap(
+            N_("The last rehearsal is of {day}, longer ago than {days} days."),
+            remedy=_remedy(facts),
+            day=facts.date_of(latest.at).isoformat(),
+            days=facts.policy.rehearsal_max_age_days,
+        )
+    described = {e.name: e.digest for e in facts.tested_in}
+    if described.get(latest.act.environment) != latest.act.description:
+        yield facts.gap(
+            N_("{environment} was changed after the rehearsal in it."),
+            remedy=_remedy(facts),
+            environment=latest.act.environment,
+        )
+
+
+@rule("rollback-too-slow", code="OG405", norms=["CH05-07"], applies=to_production)
+def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
+    """Going back took no longer than the change promises."""
+    latest, change = _latest(facts), facts.change
+    if latest is None or change is None or change.submitted.act.rollback_minutes is None:
+        return
+    limit = change.submitted.act.rollback_minutes
+    if latest.act.milliseconds_rollback > limit * 60_000:
+        yield facts.gap(
+            N_("Rolling back took {seconds} seconds; {change} promises {minutes} minutes."),
+            remedy=_remedy(facts),
+            seconds=latest.act.milliseconds_rollback // 1000,
+            change=facts.action.change,
+            minutes=limit,
+        )

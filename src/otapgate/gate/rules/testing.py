@@ -1,0 +1,166 @@
+"""Rules about test plans and test runs: OG301 to OG399. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from otapgate.ledger import state as s
+from otapgate.gate.facts import Facts
+from otapgate.gate.finding import Gap, Remedy
+from otapgate.gate.registry import beyond_first, rule, to_production
+from otapgate.i18n import N_
+from otapgate.ledger import predicates as p
+
+
+def _run_command(facts: Facts, plan: str) -> Remedy:
+    previous = facts.previous
+    where = previous.name if previous is not None else facts.environment.name
+    return facts.by_role(
+        f"otapgate test run {facts.release.name} --env {where} --plan {plan}",
+        "tester",
+        but=facts.release.builders,
+    )
+
+
+def covering_run(facts: Facts, plan: str) -> s.Signed[p.TestRun] | None:
+    """The latest run of this release on the plan as registered last, on an environment
+    that is still as it was described then."""
+    registered = facts.plans.get(plan)
+    if registered is None:
+        return None
+    described = {e.name: e.digest for e in facts.tested_in}
+    for run in reversed(facts.release.runs):
+        if (
+            run.act.plan == registered.act.digest
+            and run.position > registered.position
+            and described.get(run.act.environment) == run.act.description
+        ):
+            return run
+    return None
+
+
+@rule("test-plan-unregistered", code="OG301", norms=["CH05-03"], applies=beyond_first)
+def test_plan_unregistered(facts: Facts) -> Iterator[Gap]:
+    """The release names its test plans, and each was registered before the tests."""
+    if not facts.plans:
+        yield facts.gap(
+            N_("{release} names no test plan."),
+            remedy=facts.by_role("otapgate release build FILE", "builder"),
+            release=facts.release.name,
+        )
+    for name, registered in facts.plans.items():
+        if registered is None:
+            yield facts.gap(
+                N_("The test plan {plan} is not registered."),
+                on=name,
+                remedy=facts.by_role(
+                    f"otapgate test plan register plans/{name}.yml", "test-lead"
+                ),
+                plan=name,
+            )
+
+
+@rule("tests-missing", code="OG302", norms=["CH05-05", "CH05-03"], applies=beyond_first)
+def tests_missing(facts: Facts) -> Iterator[Gap]:
+    """Every plan was carried out on exactly this release.
+
+    A run counts when it is of this release's digest, follows the plan as registered
+    last, came after that registration, and was on an environment that is still as
+    described then. Otherwise it has lapsed, and the finding says why.
+    """
+    described = {e.name: e.digest for e in facts.tested_in}
+    for name, registered in facts.plans.items():
+        if registered is None or covering_run(facts, name) is not None:
+            continue
+        runs = [r for r in facts.release.runs if _of_plan(facts, r, name)]
+        if not runs:
+            message = N_("The test plan {plan} was not run on this release.")
+        elif runs[-1].act.plan != registered.act.digest:
+            message = N_("The test plan {plan} was changed after it was run on this release.")
+        elif described.get(runs[-1].act.environment) != runs[-1].act.description:
+            message = N_("The environment was changed after the test plan {plan} was run in it.")
+        else:
+            message = N_("The test plan {plan} was registered only after it was run.")
+        yield facts.gap(message, remedy=_run_command(facts, name), plan=name)
+
+
+def _of_plan(facts: Facts, run: s.Signed[p.TestRun], name: str) -> bool:
+    return any(r.act.digest == run.act.plan for r in facts.state.plans.get(name, ()))
+
+
+@rule("tests-failed", code="OG303", norms=["CH05-05"], applies=beyond_first)
+def tests_failed(facts: Facts) -> Iterator[Gap]:
+    """Every planned case passed in the latest run; none failed, none was skipped."""
+    for name, registered in facts.plans.items():
+        run = covering_run(facts, name)
+        if run is None or registered is None:
+            continue
+        outcomes = {c.id: c.outcome for c in run.act.cases}
+        bad = tuple(c for c in registered.act.cases if outcomes.get(c) != "passed")
+        if bad or run.act.outcome != "passed":
+            yield facts.gap(
+                N_("Not passed in the last run of the test plan {plan}: {cases}."),
+                remedy=_run_command(facts, name),
+                plan=name,
+                cases=bad,
+            )
+
+
+@rule("test-coverage", code="OG304", norms=["CH05-04"], applies=to_production)
+def test_coverage(facts: Facts) -> Iterator[Gap]:
+    """The plans cover what the policy asks of a change of this priority.
+
+    Security and performance are always among it unless the board decided otherwise.
+    """
+    change = facts.change
+    if change is None or change.classified is None or not facts.plans:
+        return
+    covered = {
+        c.kind for r in facts.plans.values() if r is not None for c in r.act.criteria
+    }
+    if not covered:
+        return
+    wanted = facts.policy.test_kinds.get(change.classified.act.priority, ())
+    missing = tuple(kind for kind in wanted if kind not in covered)
+    if missing:
+        first = next(iter(facts.plans))
+        yield facts.gap(
+            N_("The test plans don't cover: {kinds}."),
+            remedy=facts.by_role(f"otapgate test plan register plans/{first}.yml", "test-lead"),
+            kinds=missing,
+        )
+
+
+@rule("tests-stale", code="OG305", norms=["CH05-05"], applies=to_production)
+def tests_stale(facts: Facts) -> Iterator[Gap]:
+    """The tests are recent enough by the policy."""
+    for name in facts.plans:
+        run = covering_run(facts, name)
+        if run is not None and facts.older_than(run.at, facts.policy.test_max_age_days):
+            yield facts.gap(
+                N_("The last run of the test plan {plan} is of {day}, longer ago than {days} days."),
+                remedy=_run_command(facts, name),
+                plan=name,
+                day=facts.date_of(run.at).isoformat(),
+                days=facts.policy.test_max_age_days,
+            )
+
+
+@rule("test-plan-edited", code="OG306", norms=["CH05-03"], applies=beyond_first, severity="warn")
+def test_plan_edited(facts: Facts) -> Iterator[Gap]:
+    """The plan in the working directory is the one that was registered.
+
+    What counts is the registered one; an edit that was not registered tests nothing,
+    and this says so.
+    """
+    for name, registered in facts.plans.items():
+        now = facts.seen.plan_files.get(name)
+        if registered is not None and now is not None and now != registered.act.digest:
+            yield facts.gap(
+                N_("The test plan {plan} was edited after it was registered."),
+                on=name,
+                remedy=facts.by_role(
+                    f"otapgate test plan register plans/{name}.yml", "test-lead"
+                ),
+                plan=name,
+            )

@@ -1,0 +1,249 @@
+"""Who is who, and who may do what, at any position of the ledger.
+
+People, keys and roles are entries; this folds them, in order, into a directory. Pure:
+it gets acts that are already parsed and whose signature has been attributed to a key.
+Norms: CH01-04, CH06-04, CH06-05; segregation F11, F12, F21, F22.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+import msgspec
+
+from otapgate.i18n import _
+from otapgate.landscape.model import Role
+from otapgate.ledger import predicates as p
+
+
+Fingerprint: TypeAlias = Callable[[str], str]
+"""Gives a public key line's fingerprint, `SHA256:…`."""
+
+
+class Key(msgspec.Struct):
+    """A public key and while it stood for its person."""
+
+    line: str
+    fingerprint: str
+    since: int
+    revoked: int | None = None
+    """Position of the entry that revoked it; what it signed before stays valid."""
+
+
+class Person(msgspec.Struct):
+    """Somebody with keys; the name is a detail and isn't kept here."""
+
+    id: str
+    keys: list[Key]
+
+
+class Seat(msgspec.Struct):
+    """A role held by a person for a time."""
+
+    person: str
+    role: Role
+    street: str | None
+    until: str | None
+    """ISO date from which it has lapsed."""
+    since: int
+    granted_by: str
+    revoked: int | None = None
+
+    def holds(self, day: str, street: str | None = None) -> bool:
+        """Whether it is alive on `day` (ISO date) and covers `street` (None: anywhere)."""
+        if self.revoked is not None or (self.until is not None and day >= self.until):
+            return False
+        return street is None or self.street is None or self.street == street
+
+
+class Pending(msgspec.Struct):
+    """A change of people or roles that waits for a second role administrator (F12)."""
+
+    position: int
+    by: str
+    act: str
+    person: str
+    keys: tuple[str, ...] = ()
+    role: Role | None = None
+    street: str | None = None
+    until: str | None = None
+
+
+class Refused(ValueError):
+    """An act that its signer wasn't entitled to, in a sentence."""
+
+
+class Directory(msgspec.Struct):
+    """The people, their keys and their roles up to some position."""
+
+    origin: str = ""
+    threshold: int = 2
+    founded: bool = False
+    """Whether genesis has all the signatures that it announced."""
+    founders: list[str] = []
+    people: dict[str, Person] = {}
+    owners: dict[str, str] = {}
+    """Key fingerprint → person id, for every key ever enrolled: a key never moves from
+    one person to another (F21)."""
+    seats: list[Seat] = []
+    pending: dict[int, Pending] = {}
+
+    def person_of(self, fingerprint: str) -> str | None:
+        """Who a living key stands for; None when unknown or revoked."""
+        owner = self.owners.get(fingerprint)
+        if owner is None:
+            return None
+        person = self.people[owner]
+        living = any(k.fingerprint == fingerprint and k.revoked is None for k in person.keys)
+        return owner if living else None
+
+    def roles(self, person: str, day: str, street: str | None = None) -> set[Role]:
+        """The living roles of a person on a day, on a street or anywhere."""
+        return {s.role for s in self.seats if s.person == person and s.holds(day, street)}
+
+    def holders(self, role: Role, day: str, street: str | None = None) -> tuple[str, ...]:
+        """Everybody who holds a role, in order of enrolment, each once."""
+        found = [s.person for s in self.seats if s.role == role and s.holds(day, street)]
+        return tuple(dict.fromkeys(found))
+
+    def apply(self, position: int, by: str, day: str, predicate: p.Predicate, fp: Fingerprint) -> None:
+        """Take one act about people or roles into account.
+
+        `by` is the signer, already known to hold the role that the act asks for; `fp`
+        computes a key line's fingerprint. Raises Refused when the act itself isn't
+        allowed; the directory is unchanged then.
+        """
+        match predicate:
+            case p.PersonEnrolled(person=person, keys=keys):
+                self._may_enrol(person, keys, fp)
+                self._propose(Pending(position, by, "enrol", person, keys), fp)
+            case p.RoleGranted(person=person, role=role, street=street, until=until):
+                if person == by:
+                    raise Refused(_("nobody grants a role to themselves (F11)"))
+                waiting = {w.person for w in self.pending.values() if w.act == "enrol"}
+                if person not in self.people and person not in waiting:
+                    raise Refused(_("the person is not enrolled"))
+                self._propose(
+                    Pending(position, by, "grant", person, (), role, street, until), fp
+                )
+            case p.PersonRevoked(person=person, key=key):
+                self._revoke_person(position, person, key)
+            case p.RoleRevoked(person=person, role=role, street=street):
+                self._revoke_role(position, person, role, street)
+            case p.Confirmed(entries=entries):
+                self._confirm(by, entries, fp)
+            case _:  # pragma: no cover - callers route only the five acts above
+                raise TypeError(type(predicate).__name__)
+
+    def found(self, genesis: p.Genesis, fp: Fingerprint) -> None:
+        """Take genesis into account: the founders are role administrators at once, and
+        until each has confirmed, `founded` is False. Raises Refused."""
+        if self.people:
+            raise Refused(_("a ledger has one genesis only"))
+        if not genesis.founders or genesis.threshold not in (1, 2):
+            raise Refused(_("genesis names no role administrators or an odd threshold"))
+        if genesis.threshold > len(genesis.founders):
+            raise Refused(_("genesis asks for more role administrators than it names"))
+        for founder in genesis.founders:
+            self._may_enrol(founder.person, founder.keys, fp)
+            self._enrol(0, founder.person, founder.keys, fp)
+            self.founders.append(founder.person)
+            self.seats.append(Seat(founder.person, "role-admin", None, None, 0, "genesis"))
+        self.origin = genesis.origin
+        self.threshold = genesis.threshold
+        self.founded = len(genesis.founders) == 1
+
+    def _may_enrol(self, person: str, keys: tuple[str, ...], fp: Fingerprint) -> None:
+        if not keys:
+            raise Refused(_("a person without a key can't be enrolled"))
+        for line in keys:
+            owner = self.owners.get(fp(line))
+            claimed = next(
+                (w.person for w in self.pending.values() if line in w.keys and w.person != person),
+                None,
+            )
+            if (owner is not None and owner != person) or claimed is not None:
+                raise Refused(_("the key already stands for somebody else (F21)"))
+
+    def _propose(self, pending: Pending, fp: Fingerprint) -> None:
+        if self.threshold == 1:
+            self._take_effect(pending.position, pending, fp)
+        else:
+            self.pending[pending.position] = pending
+
+    def _confirm(self, by: str, entries: tuple[int, ...], fp: Fingerprint) -> None:
+        for entry in entries:
+            if entry == 0 and not self.founded:
+                continue
+            pending = self.pending.get(entry)
+            if pending is None:
+                raise Refused(_("entry {entry} waits for no confirmation").format(entry=entry))
+            if pending.by == by:
+                raise Refused(_("a second role administrator confirms, not the same one (F12)"))
+        enrolled = {w.person for n, w in self.pending.items() if w.act == "enrol" and n in entries}
+        for entry in entries:
+            waiting = self.pending.get(entry)
+            known = waiting is None or waiting.person in {*self.people, *enrolled}
+            if not known:
+                raise Refused(_("confirm the person's enrolment together with the role"))
+        for entry in sorted(entries):
+            if entry == 0:
+                self.founded = self.founded or by in self.founders[1:]
+                continue
+            self._take_effect(entry, self.pending.pop(entry), fp)
+
+    def _take_effect(self, since: int, pending: Pending, fp: Fingerprint) -> None:
+        if pending.act == "enrol":
+            self._enrol(since, pending.person, pending.keys, fp)
+            return
+        self.seats.append(
+            Seat(
+                pending.person,
+                cast(Role, pending.role),
+                pending.street,
+                pending.until,
+                since,
+                pending.by,
+            )
+        )
+        # One administrator was allowed for want of a second; from the second on it takes two.
+        admins = {s.person for s in self.seats if s.role == "role-admin" and s.revoked is None}
+        if len(admins) > 1:
+            self.threshold = 2
+
+    def _enrol(self, since: int, person: str, keys: tuple[str, ...], fp: Fingerprint) -> None:
+        known = self.people.setdefault(person, Person(person, []))
+        for line in keys:
+            fingerprint = fp(line)
+            if all(k.fingerprint != fingerprint for k in known.keys):
+                known.keys.append(Key(line, fingerprint, since))
+                self.owners[fingerprint] = person
+
+    def _revoke_person(self, position: int, person: str, key: str | None) -> None:
+        known = self.people.get(person)
+        if known is None:
+            raise Refused(_("the person is not enrolled"))
+        hit = [k for k in known.keys if k.revoked is None and key in (None, k.fingerprint)]
+        if not hit:
+            raise Refused(_("no such key stands for the person"))
+        for found in hit:
+            found.revoked = position
+        if key is None:
+            for seat in self.seats:
+                if seat.person == person and seat.revoked is None:
+                    seat.revoked = position
+
+    def _revoke_role(self, position: int, person: str, role: Role, street: str | None) -> None:
+        hit = [
+            s
+            for s in self.seats
+            if s.person == person
+            and s.role == role
+            and s.revoked is None
+            and (street is None or s.street == street)
+        ]
+        if not hit:
+            raise Refused(_("the person doesn't hold that role there"))
+        for seat in hit:
+            seat.revoked = position
