@@ -13,7 +13,7 @@ from otapgate.acts.workspace import Workspace, draft, new_id
 from otapgate.i18n import _
 from otapgate.landscape.model import Stage
 from otapgate.ledger import predicates as p
-from otapgate.ledger.statement import Draft, Head, namespace, seal
+from otapgate.ledger.statement import Draft, namespace, seal
 
 if TYPE_CHECKING:
     from otapgate.ledger.keys import Signer
@@ -82,7 +82,7 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
         min(2, len(founders)),
         landscape.policy.digest,
     )
-    details = {f"name/{person}": who for person, who, _line in founders}
+    details = {f"name-{person}": who for person, who, _line in founders}
     act = Draft(
         "genesis",
         draft("genesis", genesis, [(landscape.origin, landscape.policy.digest)]).subjects,
@@ -92,7 +92,7 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
     ledger = Ledger.create(f"sqlite:///{workspace.ledger_path}", landscape.origin)
     try:
         empty = ledger.head()
-        sealed = seal(act, Head(landscape.origin, 0, empty.root), workspace.now().isoformat())
+        sealed = seal(act, empty, workspace.now())
         ledger.append(sealed, signer.sign(sealed.statement, namespace("genesis")))
     finally:
         ledger.close()

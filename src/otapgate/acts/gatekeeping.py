@@ -26,7 +26,7 @@ def release(workspace: Workspace, name: str) -> Release:
     from otapgate.release.resolve import resolve
 
     found = resolve(name, workspace.state.names())
-    return workspace.state.releases[found]
+    return workspace.state.releases[found.digest]
 
 
 def see(workspace: Workspace, release: Release, ledger_problems: tuple[str, ...] = ()) -> Seen:

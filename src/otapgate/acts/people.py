@@ -77,7 +77,7 @@ def enrol(workspace: Workspace, name: str, key: Path) -> Draft:
         p.PersonEnrolled(person, (line,)),
         [(person, canonical.digest(line.encode()))],
     )
-    return Draft(act.act, act.subjects, act.predicate, {f"name/{person}": name.strip()})
+    return Draft(act.act, act.subjects, act.predicate, {f"name-{person}": name.strip()})
 
 
 def _fingerprint(line: str) -> str:

@@ -27,11 +27,20 @@ from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Landscape, Role, Street
 from otapgate.ledger import predicates as p
 from otapgate.ledger.sshsig import signer_fingerprint
-from otapgate.ledger.statement import Draft, Head, Statement, Subject, namespace, parse, seal
+from otapgate.ledger.statement import (
+    Draft,
+    Entry,
+    Head,
+    Statement,
+    Subject,
+    namespace,
+    parse,
+    seal,
+)
 
 if TYPE_CHECKING:
     from otapgate.ledger.keys import Signer
-    from otapgate.ledger.storage import Entry, Ledger
+    from otapgate.ledger.storage import Ledger
     from otapgate.ledger.verify import Verification
     from otapgate.release.store import Store
 
@@ -74,13 +83,13 @@ class Workspace:
     @cached_property
     def outline(self) -> Landscape:
         """The same from the cache when no file changed: for reading commands."""
-        from otapgate.landscape.cache import cached
+        from otapgate.landscape.load import cached
 
         return cached(self.root, self.hidden / "cache")
 
     def with_people(self, landscape: Landscape) -> Landscape:
         """Owners as person ids: what the gate gets."""
-        from otapgate.landscape.owners import with_people
+        from otapgate.landscape.load import with_people
 
         return with_people(landscape, {name: i for i, name in self.names.items()})
 
@@ -204,8 +213,8 @@ class Workspace:
         """Person id → name, for everybody whose name wasn't erased."""
         from otapgate.ledger import peek
 
-        found = peek.details(self.ledger_path, "name/")
-        return {field.removeprefix("name/"): str(name) for field, name in found.items()}
+        found = peek.details(self.ledger_path, "name-")
+        return {field.removeprefix("name-"): str(name) for field, name in found.items()}
 
     def name(self, person: str) -> str:
         """A person's name, or their id when it was erased."""
@@ -291,7 +300,7 @@ class Workspace:
         signer = self.signer
         ledger = self.ledger
         head = Head(ledger.origin, self.state.size, self.state.root)
-        sealed = seal(draft, head, self.now().isoformat())
+        sealed = seal(draft, head, self.now())
         self._trial(sealed.statement, ())
         signature = signer.sign(sealed.statement, namespace(draft.act))
 

@@ -177,6 +177,8 @@ class ReleaseBuilt(Predicate, frozen=True):
     bytes: int
     plans: tuple[str, ...]
     """Names of the test plans that cover it."""
+    file: str = ""
+    """The release file, relative to the landscape: where to look for later edits."""
     source: Source | None = None
 
 
