@@ -67,7 +67,7 @@ def _check(value: JSON, depth: int) -> None:
     if isinstance(value, int):
         if abs(value) > MAX_INTEGER:
             raise NotCanonical(f"{value} is beyond 2^53 - 1")
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):  # msgspec.to_builtins leaves tuples as they are
         for item in value:
             _check(item, depth - 1)
     elif isinstance(value, dict):
