@@ -61,13 +61,14 @@ class Store:
             source = os.open(path, _READ)
         except OSError as error:
             raise _unreadable(path, error) from error
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            os.close(source)
+            raise BadInput(
+                "file-unreadable",
+                _("{path} is not a regular file.").format(path=path),
+                where=str(path),
+            )
         with os.fdopen(source, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                raise BadInput(
-                    "file-unreadable",
-                    _("{path} is not a regular file.").format(path=path),
-                    where=str(path),
-                )
             return self._keep(_source_chunks(file, path))
 
     def get(self, digest: str) -> bytes:
