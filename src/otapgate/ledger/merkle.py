@@ -10,7 +10,6 @@ keeps final nodes can give any root and any proof in O(log n): the functions her
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
@@ -202,16 +201,24 @@ def verify_consistency(
         if proof or old_root != known:
             raise BadProof(_("The proof doesn't lead to the older root."))
         return
-    path = list(proof)
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
+    # An old tree that is a complete subtree is itself the proof's first node.
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         raise BadProof(_("The proof is empty."))
+    first, second, complete = _both_roots(old, new, path)
+    if first != old_root:
+        raise BadProof(_("The proof doesn't lead to the older root."))
+    if not complete or second != new_root:
+        raise BadProof(_("The proof doesn't lead to the newer root."))
+
+
+def _both_roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes, bool]:
+    """The roots of both trees that the path leads to, and whether it reaches the top."""
     node, last = old - 1, new - 1
     while node & 1:
         node, last = node >> 1, last >> 1
     first = second = path[0]
-    for sibling in itertools.islice(path, 1, None):
+    for sibling in path[1:]:
         if last == 0:
             raise BadProof(_("The proof is longer than the tree is high."))
         if node & 1 or node == last:
@@ -222,10 +229,7 @@ def verify_consistency(
         else:
             second = node_hash(second, sibling)
         node, last = node >> 1, last >> 1
-    if first != old_root:
-        raise BadProof(_("The proof doesn't lead to the older root."))
-    if last or second != new_root:
-        raise BadProof(_("The proof doesn't lead to the newer root."))
+    return first, second, last == 0
 
 
 def _split(size: int) -> int:
