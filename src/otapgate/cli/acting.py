@@ -1,0 +1,89 @@
+"""What commands that act share: opening the landscape, recording, rendering findings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from otapgate import errors
+from otapgate.acts.workspace import Workspace
+from otapgate.cli.options import find_landscape, options
+from otapgate.cli.output import Reply
+from otapgate.i18n import _
+from otapgate.ledger.statement import Draft
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help=_("Say what would be done; record and change nothing."))
+]
+
+
+def open_workspace(now: datetime | None = None) -> Workspace:
+    """The landscape that the options name, opened by who the key says."""
+    return Workspace(find_landscape(), key=options().key, now=now)
+
+
+def recorded(
+    workspace: Workspace, draft: Draft, data: dict[str, Any], text: str, dry_run: bool
+) -> Reply:
+    """Record an act, or with `--dry-run` only check that it could be."""
+    if dry_run:
+        workspace.entitle(draft)
+        return Reply(
+            {**data, "entry": None, "dry_run": True},
+            _("Nothing was recorded (--dry-run). Would say: {text}").format(text=text),
+        )
+    entry = workspace.record(draft)
+    return Reply({**data, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))
+
+
+def moment(workspace: Workspace, text: str) -> datetime:
+    """A time from the command line; without zone, the landscape's."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise errors.Usage(
+            "time-malformed",
+            _("{text} is not a time; write it as 2027-01-12T16:00.").format(text=text),
+        ) from error
+    zone = ZoneInfo(workspace.outline.timezone)
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def findings_text(decision: dict[str, Any]) -> str:
+    """A decision in words: every finding with its code, norms, remedy and who."""
+    name, to = decision["release"]["name"], decision["to"]
+    blocking = [f for f in decision["findings"] if f["severity"] == "block"]
+    warnings = [f for f in decision["findings"] if f["severity"] != "block"]
+    if blocking:
+        head = _("REFUSED: {release} may not enter {to} yet. Missing: {count}.").format(
+            release=name, to=to, count=len(blocking)
+        )
+    else:
+        head = _("ALLOWED: {release} may enter {to}.").format(release=name, to=to)
+    lines = [head]
+    for finding in blocking:
+        lines += ["", *_finding_lines(finding)]
+    if warnings:
+        lines += ["", _("Also worth knowing:")]
+        for finding in warnings:
+            lines += _finding_lines(finding)
+    return "\n".join(lines)
+
+
+def _finding_lines(finding: dict[str, Any]) -> list[str]:
+    norms = ", ".join(finding["norms"])
+    lines = [f"{finding['code']} {finding['slug']} [{norms}]", f"   {finding['message']}"]
+    remedy = finding["remedy"]
+    if remedy:
+        lines.append(f"   → {remedy['command']}")
+        who = ", ".join(remedy["who"])
+        if remedy["role"] and who:
+            lines.append("     " + _("by {who} ({role})").format(who=who, role=remedy["role"]))
+        elif remedy["role"]:
+            lines.append("     " + _("by somebody with the role {role}; nobody who may has it")
+                         .format(role=remedy["role"]))  # fmt: skip
+    return lines

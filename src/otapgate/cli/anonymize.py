@@ -1,0 +1,92 @@
+"""`otapgate anonymize`: safe test data from production data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otapgate import errors
+from otapgate.cli.acting import open_workspace
+from otapgate.cli.output import Reply, progress, table
+from otapgate.i18n import _
+
+Plan = Annotated[Path, typer.Argument(metavar="PLAN", help=_("The anonymisation plan's file."))]
+
+
+def init(
+    url: Annotated[str, typer.Argument(metavar="URL", help=_("The source: sqlite:///path."))],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help=_("Write the proposal to this file."))
+    ] = None,
+) -> Reply:
+    from otapgate.anonymize.introspect import propose
+
+    text = propose(url)
+    if output is None:
+        return Reply({"plan": text}, text.rstrip("\n"))
+    if output.exists():
+        raise errors.BadInput("file-exists", _("{file} exists already.").format(file=output),
+                              where=str(output))  # fmt: skip
+    output.write_text(text, encoding="utf-8")
+    return Reply(
+        {"plan": text, "file": str(output)},
+        _("A first plan is in {file}: answer what it leaves open (transform: decide), then:"
+          " otapgate anonymize check {file}").format(file=output),
+    )  # fmt: skip
+
+
+def check(
+    plan: Plan,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL", help=_("Also show a sample of this source.")),
+    ] = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=50, help=_("Rows per table."))] = 3,
+) -> Reply:
+    from otapgate.anonymize.plan import load_plan
+    from otapgate.anonymize.sample import compare
+
+    loaded = load_plan(plan)
+    if source is None:
+        return Reply({"problems": []}, _("{file} is in order.").format(file=plan))
+    found = compare(loaded, source, rows=rows)
+    lines: list[str] = []
+    for name, sample in found.items():
+        lines += [name, table([_("column"), _("before"), _("after")],
+                              [[str(x) for x in row] for row in sample]), ""]  # fmt: skip
+    return Reply({"problems": [], "sample": found}, "\n".join(lines).rstrip())
+
+
+def run(
+    plan: Plan,
+    source: Annotated[str, typer.Option("--from", metavar="URL", help=_("Production's data."))],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help=_("Where it goes."))],
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="ENV", help=_("Whose data it becomes."))
+    ] = None,
+) -> Reply:
+    from otapgate.acts import data
+
+    with open_workspace() as workspace:
+        found, draft = data.run(workspace, plan, source, target, env,
+                                lambda *args: progress(" ".join(str(a) for a in args)))  # fmt: skip
+        entry = workspace.record(draft)
+    text = _("{id}: {rows} rows, {label}; no source value found in the result; k = {k}."
+             " Expires {expires}.").format(**found)  # fmt: skip
+    return Reply(
+        {"dataset": found, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry)
+    )
+
+
+def dataset_list() -> Reply:
+    from otapgate.acts import data
+
+    with open_workspace() as workspace:
+        found = data.listing(workspace)
+    rows = [[d["id"], d["environment"] or "-", d["label"], str(d["rows"]), d["at"][:16],
+             d["expires"][:10], d["by"]] for d in found]  # fmt: skip
+    heads = [_("dataset"), _("environment"), _("label"), _("rows"), _("loaded"), _("expires"),
+             _("by")]  # fmt: skip
+    return Reply({"datasets": found}, table(heads, rows))

@@ -1,0 +1,83 @@
+"""`otapgate env`: environments, their owners, what they run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.output import Reply, progress, table
+from otapgate.errors import Exit
+from otapgate.i18n import _
+
+Env = Annotated[str, typer.Argument(metavar="ENV", help=_("The environment, or its stage letter."))]
+
+
+def env_list(
+    street: Annotated[str | None, typer.Option("--street", help=_("Only this street."))] = None,
+) -> Reply:
+    from otapgate.acts import environments
+
+    with open_workspace() as workspace:
+        found = [
+            environments.summary(workspace, e)
+            for e in workspace.outline.environments()
+            if street in (None, e.street)
+        ]
+    rows = [[e["name"], e["stage"], e["owner"], e["status"], e["release"] or "-",
+             e["data_class"], ", ".join(e["hosts"])] for e in found]  # fmt: skip
+    heads = [_("environment"), _("stage"), _("owner"), _("status"), _("release"), _("data"),
+             _("hosts")]  # fmt: skip
+    return Reply({"environments": found}, table(heads, rows))
+
+
+def show(env: Env) -> Reply:
+    from otapgate.acts import environments
+
+    with open_workspace() as workspace:
+        environment = workspace.environment(env)
+        found = {
+            **environments.summary(workspace, environment),
+            "description": environment.digest,
+            "access": {k: list(v) for k, v in environment.access.items()},
+            "network": environment.network,
+            "retention_days": environment.retention_days,
+            "max_age_days": environment.data.max_age_days,
+        }
+    lines = [f"{key}: {value}" for key, value in found.items() if value not in (None, "", {}, [])]
+    return Reply({"environment": found}, "\n".join(lines))
+
+
+def accept(env: Env, dry_run: DryRun = False) -> Reply:
+    from otapgate.acts import environments
+
+    with open_workspace() as workspace:
+        draft = environments.accept(workspace, env)
+        name = draft.predicate["environment"]
+        text = _("You accepted {environment} as described in {file}.").format(
+            environment=name, file=workspace.environment(name).file
+        )
+        return recorded(workspace, draft, {"environment": {"name": name}}, text, dry_run)
+
+
+def adopt(
+    env: Env,
+    release: Annotated[str, typer.Argument(metavar="REL", help=_("What should be running there."))],
+    dry_run: DryRun = False,
+) -> Reply:
+    from otapgate.acts import promotion
+
+    with open_workspace() as workspace:
+        draft = promotion.adopt(workspace, env, release, progress)
+        name = draft.predicate["environment"]
+        found = draft.predicate["completeness"]
+        text = _("{environment} runs {release}: looked at on every host, and {outcome}.").format(
+            environment=name, release=release, outcome=found["outcome"]
+        )
+        reply = recorded(
+            workspace, draft, {"environment": {"name": name}, "completeness": found}, text, dry_run
+        )
+    if found["outcome"] != "complete":  # pragma: no cover - adopt refuses those
+        reply.exit = Exit.FAILED
+    return reply

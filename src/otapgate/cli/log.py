@@ -1,0 +1,147 @@
+"""`otapgate log` and `otapgate policy`: the ledger, and the policy in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otapgate import errors
+from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.output import Reply, table
+from otapgate.errors import Exit
+from otapgate.i18n import _
+
+
+def log_list(
+    act: Annotated[
+        str | None, typer.Option("--act", help=_("Only this act, such as acceptance."))
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, help=_("Only the last so many."))
+    ] = None,
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        found = logbook.listing(workspace, act, last)
+    rows = [[str(e["entry"]), e["at"], e["act"], e["by"] or "-",
+             ", ".join(s["name"] for s in e["subjects"])] for e in found]  # fmt: skip
+    heads = [_("entry"), _("when"), _("act"), _("who"), _("about")]
+    return Reply({"entries": found}, table(heads, rows))
+
+
+def show(
+    entry: Annotated[int, typer.Argument(metavar="N", help=_("The entry's number."))],
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        found = logbook.show(workspace, entry)
+    return Reply(
+        {"entry": found},
+        lambda: json.dumps(
+            {k: v for k, v in found.items() if k != "signature"}, indent=2, ensure_ascii=False
+        ),
+    )
+
+
+def verify(
+    pin: Annotated[
+        Path | None,
+        typer.Option("--pin", metavar="FILE", help=_("A checkpoint that was kept elsewhere.")),
+    ] = None,
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        found = logbook.verify(workspace, pin)
+    bad = found["problems"]
+
+    def text() -> str:
+        lines = []
+        if bad:
+            lines.append(_("The ledger does NOT verify:"))
+            lines += [
+                "  " + (_("entry {n}: ").format(n=x["entry"]) if x["entry"] is not None else "")
+                + x["what"]
+                for x in bad
+            ]
+        else:
+            lines.append(
+                _("{entries} entries, {signatures} signatures and {decisions} decisions verify.")
+                .format(**found)
+            )
+            lines.append(_("root {root}").format(root=found["root"]))
+            lines.append(_("Excluded:"))
+            lines += [f"  {x}" for x in found["excluded"]]
+        lines.append(_("Not excluded:"))
+        lines += [f"  {x}" for x in found["not_excluded"]]
+        return "\n".join(lines)
+
+    return Reply(found, text, ok=not bad, exit=Exit.INTEGRITY if bad else Exit.OK)
+
+
+def checkpoint(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help=_("Write it to a file."))
+    ] = None,
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        text = logbook.checkpoint_text(workspace)
+    if output is not None:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise errors.Failed(
+                "unwritable", _("{file} can't be written: {error}.").format(
+                    file=output, error=error.strerror), where=str(output),
+            ) from error  # fmt: skip
+        return Reply(
+            {"checkpoint": text, "file": str(output)},
+            _("Keep {file} where nobody who can write the ledger can reach it.").format(
+                file=output
+            ),
+        )
+    return Reply({"checkpoint": text}, text.rstrip("\n"))
+
+
+def move(
+    because: Annotated[str, typer.Option("--because", help=_("Why the ledger moved."))],
+) -> Reply:
+    from otapgate.acts import founding
+
+    with open_workspace() as workspace:
+        entry = founding.move(workspace, because)
+        where = str(workspace.root)
+    return Reply({"entry": entry}, _("The ledger lives in {where} from now on.").format(where=where))
+
+
+def policy_approve(
+    because: Annotated[str, typer.Option("--because", help=_("Why."))] = "",
+    dry_run: DryRun = False,
+) -> Reply:
+    from otapgate.acts import founding
+
+    with open_workspace() as workspace:
+        draft = founding.approve_policy(workspace, because)
+        digest = draft.predicate["policy"]
+        founding.keep_policy(workspace)
+        return recorded(workspace, draft, {"policy": digest},
+                        _("The policy {digest} is in force.").format(digest=digest[:19]),
+                        dry_run)  # fmt: skip
+
+
+def policy_show() -> Reply:
+    with open_workspace() as workspace:
+        digest, force = workspace.landscape.policy.digest, workspace.state.policy
+    same = digest == force
+    text = (
+        _("The policy in the files is in force.") if same
+        else _("The policy in the files is NOT in force: otapgate policy approve")
+    )  # fmt: skip
+    return Reply({"policy": digest, "in_force": force, "approved": same}, f"{text}\n{digest}")

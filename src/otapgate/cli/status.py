@@ -1,0 +1,59 @@
+"""`otapgate status`: what runs where, what waits for whom, what is owed or unfinished."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from otapgate.cli.acting import open_workspace
+from otapgate.cli.output import Reply, table
+from otapgate.i18n import _
+
+
+def status(
+    street: Annotated[str | None, typer.Argument(metavar="STREET", help=_("One street."))] = None,
+) -> Reply:
+    from otapgate.acts import status as status_
+
+    with open_workspace() as workspace:
+        found = status_.status(workspace, street)
+    return Reply(found, lambda: _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for street in found["streets"]:
+        lines += [f"{street['title'] or street['name']}", ""]
+        heads = [_("environment"), _("release"), _("since"), _("data"), _("owner"), _("status")]
+        rows = [
+            [e["name"], e["release"] or "-", (e["since"] or "-")[:16],
+             e["dataset"]["label"] if e["dataset"] else e["data_class"], e["owner"],
+             _("UNFINISHED") if e["unfinished"] else _STATUS(e["status"])]
+            for e in street["environments"]
+        ]  # fmt: skip
+        lines += [table(heads, rows), ""]
+        for item in street["unfinished"]:
+            lines.append(
+                _("UNFINISHED: {kind} of {release} in {environment}, by {by} since {since}."
+                  " End it with:").format(**item)
+            )  # fmt: skip
+            lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
+        for item in street["waiting"]:
+            who = ", ".join(item["who"]) or _("nobody who may")
+            lines.append(f"{item['release']} → {item['to']}: {item['message']}")
+            lines.append(f"   → {item['command']}   ({who})")
+        for item in street["debts"]:
+            mark = _("OVERDUE") if item["overdue"] else _("due")
+            lines.append(f"{mark} {item['due'][:10]}: {item['message']}")
+        lines.append("")
+    lines += [f"! {note}" for note in found["notes"]]
+    return "\n".join(lines).rstrip()
+
+
+def _STATUS(name: str) -> str:  # noqa: N802 - a table of translations
+    return {
+        "accepted": _("accepted"),
+        "unaccepted": _("not accepted by its owner"),
+        "changed": _("changed since accepted"),
+    }[name]
