@@ -198,13 +198,13 @@ def test_the_empty_tree_is_a_prefix_only_under_its_own_root() -> None:
 @given(leaf_lists)
 def test_roots_at_every_size_agree_with_the_definition(leaves: list[bytes]) -> None:
     nodes = nodes_of(leaves)
-    compact = merkle.Range()
+    compact = merkle.CompactRange()
     for size in range(len(leaves) + 1):
         expected = naive_root(leaves[:size])
         assert merkle.root(leaves[:size]) == expected
         assert merkle.root_at(nodes, size) == expected
         assert compact.root() == expected
-        resumed = merkle.Range(size, compact.hashes())
+        resumed = merkle.CompactRange(size, compact.hashes())
         assert resumed.root() == expected
         if size < len(leaves):
             compact.append(leaves[size])
@@ -212,7 +212,7 @@ def test_roots_at_every_size_agree_with_the_definition(leaves: list[bytes]) -> N
 
 def test_a_range_refuses_the_wrong_number_of_peaks() -> None:
     with pytest.raises(ValueError, match="3 leaves have 2 peaks"):
-        merkle.Range(3, [HASHES[0]])
+        merkle.CompactRange(3, [HASHES[0]])
 
 
 @given(leaf_lists.filter(bool), st.data())

@@ -195,7 +195,7 @@ DAMAGE: list[tuple[tuple[str | int, ...], Any]] = [
     (("predicate", "log", "root"), 0),
     (("predicate", "detail"), {}),
     (("predicate", "detail"), []),
-    (("predicate", "detail"), {"Notes": "sha256:" + "0" * 64}),
+    (("predicate", "detail"), {"my notes": "sha256:" + "0" * 64}),
     (("predicate", "detail"), {"notes": "0" * 64}),
     (("predicate", "detail"), {"notes": "sha256:" + "0" * 64, "more": 1}),
 ]

@@ -92,7 +92,7 @@ def grow(nodes: Nodes, size: int, leaf: bytes) -> list[tuple[int, int, bytes]]:
     return final
 
 
-class Range:
+class CompactRange:
     """A compact range from leaf 0: the peaks only, to fold any number of leaves into a
     root with O(log n) memory and to learn the root at each size on the way."""
 

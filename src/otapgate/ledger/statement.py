@@ -33,7 +33,7 @@ SALT_SIZE = 32
 
 _ACT = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _PREDICATE_TYPE = re.compile(re.escape(_PREFIX) + f"({_ACT})" + r"/v([1-9][0-9]{0,3})")
-_FIELD = re.compile(r"[a-z][a-z0-9_-]*")
+_FIELD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:@-]{0,127}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMON = frozenset({"at", "log", "detail"})
