@@ -58,7 +58,9 @@ def read(path: Path, root: Path) -> ReleaseSpec:
     if spec is None or problems:
         raise BadInput(
             "release-invalid",
-            _("{file} is not a release that can be built.").format(file=_known_as(path, root)),
+            _("{file} is not a release that can be built.").format(
+                file=collect.known_as(path, root)
+            ),
             where=problems[0].where if problems else None,
             problems=tuple(problems),
             remedy=problems[0].remedy if len(problems) == 1 else None,
@@ -136,20 +138,12 @@ def _manifest(spec: ReleaseSpec, files: tuple[ReleaseFile, ...]) -> Manifest:
     )
 
 
-def _known_as(path: Path, root: Path) -> str:
-    """The path as the user knows it: relative to the landscape where it lies below it."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except (OSError, RuntimeError, ValueError):
-        return str(path)
-
-
 def _survey(path: Path, root: Path) -> tuple[ReleaseSpec | None, list[Problem]]:
     """The release as far as it can be told, and everything that is wrong with it."""
     from otapgate.landscape import yaml_positions
     from otapgate.release.release_file import ReleaseFileModel
 
-    document = yaml_positions.load(path, _known_as(path, root))
+    document = yaml_positions.load(path, collect.known_as(path, root))
     form, problems = yaml_positions.validate(document, ReleaseFileModel)
     if form is None:
         return None, problems

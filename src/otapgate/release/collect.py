@@ -44,6 +44,14 @@ class Refused(Exception):
         self.remedy = remedy
 
 
+def known_as(path: Path, root: Path) -> str:
+    """A path as the user knows it: relative to the landscape where it lies below it."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except (OSError, RuntimeError, ValueError):
+        return str(path)
+
+
 def artifact(
     pattern: str, landing: str | None, base: Path, root: Path
 ) -> tuple[list[Source], list[Refused]]:

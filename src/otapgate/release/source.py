@@ -22,14 +22,20 @@ _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat")
 
 
-def git_source(path: Path) -> tuple[Source | None, str]:
+def git_source(path: Path, notes: list[str] | None = None) -> Source | None:
     """Commit and cleanliness of the git work tree that holds file `path`.
 
-    Returns the source, or None and, when there is something to tell, a sentence why:
-    git is absent, doesn't trust the folder, or there is no commit yet. Outside a work
-    tree the sentence is empty. The work tree is clean when nothing in it differs from
-    the commit and nothing is untracked, `.otapgate` aside.
+    None outside a work tree, and when git is absent, doesn't trust the folder or knows
+    no commit yet; `notes` then gets a sentence that says so. The work tree is clean when
+    nothing in it differs from the commit and nothing is untracked, `.otapgate` aside.
     """
+    source, note = _ask(path)
+    if note and notes is not None:
+        notes.append(note)
+    return source
+
+
+def _ask(path: Path) -> tuple[Source | None, str]:
     folder = path.absolute().parent
     try:
         commit = _git(folder, "rev-parse", "--verify", "HEAD^{commit}")

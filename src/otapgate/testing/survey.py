@@ -1,0 +1,225 @@
+"""Reads a test plan's file and finds the files it needs; tells everything that is wrong.
+
+What comes of it is kept by `plan.py`. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from otapgate.errors import Problem
+from otapgate.i18n import _
+from otapgate.release import collect, paths
+from otapgate.release.collect import Source
+from otapgate.testing.plan import (
+    Case,
+    CommandStep,
+    HttpStep,
+    Plan,
+    PlanCriterion,
+    PlaybookStep,
+    PytestStep,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from otapgate.landscape.yaml_positions import Document
+    from otapgate.testing.plan_file import CaseForm, PlanFileModel
+
+Loc: TypeAlias = tuple[str | int, ...]
+
+
+def survey(path: Path, root: Path) -> tuple[Plan | None, list[Source], list[Problem]]:
+    """The plan without its files, the files, and everything that is wrong."""
+    from otapgate.landscape import yaml_positions
+    from otapgate.testing.plan_file import PlanFileModel
+
+    document = yaml_positions.load(path, collect.known_as(path, root))
+    form, found = yaml_positions.validate(document, PlanFileModel)
+    if form is None:
+        return None, [], found
+    problems = [*found, *_links(form, document), *_templates(form, document)]
+    sources = _Files(path, root, document, problems)
+    for index, name in enumerate(form.files):
+        sources.add(name, ("files", index))
+    for number, case in enumerate(form.cases):
+        for index, step in enumerate(case.steps):
+            loc: Loc = ("cases", number, "steps", index)
+            if step.playbook is not None:
+                sources.add(step.playbook, (*loc, "playbook"), file=True)
+            if step.pytest is not None:
+                sources.add(step.pytest.path, (*loc, "pytest", "path"))
+                sources.conftests(step.pytest.path)
+    sources.forgotten(form)
+    plan = Plan(
+        plan=form.plan,
+        app=form.app,
+        criteria=tuple(PlanCriterion(c.id, c.kind, c.text) for c in form.criteria),
+        cases=tuple(_case(case) for case in form.cases),
+        files=(),
+    )
+    files = [sources.found[name] for name in sorted(sources.found)]
+    problems += [
+        document.problem(
+            _("{one} and {other} can't stand side by side.").format(one=one, other=other), ()
+        )
+        for one, other in paths.collisions(file.path for file in files)
+    ]
+    return plan, files, sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _case(form: CaseForm) -> Case:
+    steps: list[Step] = []
+    for step in form.steps:
+        if step.playbook is not None:
+            steps.append(PlaybookStep(_tidy(step.playbook)))
+        elif step.http is not None:
+            plain = step.http.model_dump(mode="json", by_alias=True)
+            steps.append(msgspec.convert({**plain, "step": "http"}, HttpStep))
+        elif step.command is not None:
+            plain = step.command.model_dump(mode="json")
+            steps.append(msgspec.convert({**plain, "step": "command"}, CommandStep))
+        elif step.pytest is not None:
+            plain = step.pytest.model_dump(mode="json")
+            plain["path"] = _tidy(plain["path"])
+            steps.append(msgspec.convert({**plain, "step": "pytest"}, PytestStep))
+    return Case(form.id, form.criterion, form.title, tuple(steps))
+
+
+def _tidy(path: str) -> str:
+    return path.removeprefix("./").rstrip("/")
+
+
+def _links(form: PlanFileModel, document: Document) -> list[Problem]:
+    """Every case is about a criterion that exists, and every criterion has a case."""
+    known = [criterion.id for criterion in form.criteria]
+    problems = []
+    for index, case in enumerate(form.cases):
+        if case.criterion not in known:
+            close = difflib.get_close_matches(case.criterion, known, n=1)
+            problems.append(
+                document.problem(
+                    _("There is no criterion '{name}' in this plan.").format(name=case.criterion),
+                    ("cases", index, "criterion"),
+                    _("Did you mean '{name}'?").format(name=close[0])
+                    if close
+                    else _("Choose one of: {names}.").format(names=", ".join(known)),
+                )
+            )
+    covered = {case.criterion for case in form.cases}
+    problems += [
+        document.problem(
+            _("No case shows whether criterion '{name}' is met.").format(name=name),
+            ("criteria", index),
+            _("Add a case with 'criterion: {name}'.").format(name=name),
+        )
+        for index, name in enumerate(known)
+        if name not in covered
+    ]
+    return problems
+
+
+def _templates(form: PlanFileModel, document: Document) -> list[Problem]:
+    """Templates that can't be read; whether their variables exist is known in a run."""
+    from otapgate.testing import template
+
+    problems = []
+    for number, case in enumerate(form.cases):
+        for index, step in enumerate(case.steps):
+            texts: list[tuple[str, Loc]] = []
+            if step.http is not None:
+                texts = [(step.http.url, ("http", "url")), (step.http.body, ("http", "body"))]
+                texts += [(v, ("http", "headers", k)) for k, v in step.http.headers.items()]
+            elif step.command is not None:
+                texts = [(v, ("command", "argv", i)) for i, v in enumerate(step.command.argv)]
+            for text, below in texts:
+                reason = template.fault(text)
+                if reason is not None:
+                    problems.append(
+                        document.problem(
+                            _("This template can't be read: {reason}.").format(reason=reason),
+                            ("cases", number, "steps", index, *below),
+                            _("Write a variable as {{ name }}."),
+                        )
+                    )
+    return problems
+
+
+class _Files:
+    """Gathers the files that a plan needs, from the folder that its file is in."""
+
+    def __init__(self, path: Path, root: Path, document: Document, problems: list[Problem]) -> None:
+        self.folder = path.absolute().parent
+        self.root = root
+        self.document = document
+        self.problems = problems
+        self.found: dict[str, Source] = {}
+
+    def add(self, name: str, loc: Loc, *, file: bool = False) -> None:
+        """The file or folder `name`; a problem when it isn't there or lies outside."""
+        tidy = _tidy(name)
+        wrong = paths.fault(tidy)
+        if wrong is not None:
+            self.problems.append(
+                self.document.problem(
+                    _("'{path}' can't be part of a plan: {fault}.").format(path=name, fault=wrong),
+                    loc,
+                    _("Put it below the folder of the plan's file."),
+                )
+            )
+            return
+        if any(sign in tidy for sign in "*?["):
+            self.problems.append(
+                self.document.problem(
+                    _("'{path}' is a pattern; a plan names files and folders.").format(path=name),
+                    loc,
+                    _("Name the folder."),
+                )
+            )
+            return
+        here = self.folder / tidy
+        if file and here.is_dir():
+            self.problems.append(
+                self.document.problem(_("{path} is a folder.").format(path=name), loc)
+            )
+            return
+        if here.is_dir():
+            sources, refused = collect.folder(tidy, tidy, self.folder, self.root)
+        else:
+            sources, refused = collect.artifact(tidy, tidy, self.folder, self.root)
+        self.problems += [self.document.problem(r.message, loc, r.remedy) for r in refused]
+        for source in sources:
+            where = source.path.removeprefix("artifacts/") if not here.is_dir() else source.path
+            self.found[where] = Source(where, source.file, source.executable)
+
+    def conftests(self, name: str) -> None:
+        """What pytest reads besides, in the folders above a test."""
+        parts = _tidy(name).split("/")
+        for depth in range(len(parts)):
+            for extra in ("conftest.py", "__init__.py", "pytest.ini"):
+                path = "/".join([*parts[:depth], extra])
+                if path not in self.found and (self.folder / path).is_file():
+                    self.add(path, ())
+
+    def forgotten(self, form: PlanFileModel) -> None:
+        """A command that names a file beside the plan needs it in the bundle too."""
+        for number, case in enumerate(form.cases):
+            for index, step in enumerate(case.steps):
+                for place, argument in enumerate(step.command.argv if step.command else ()):
+                    name = _tidy(argument)
+                    if paths.fault(name) is not None or not (self.folder / name).is_file():
+                        continue
+                    if name not in self.found:
+                        self.problems.append(
+                            self.document.problem(
+                                _("{path} is used here, but isn't part of the plan.").format(
+                                    path=name
+                                ),
+                                ("cases", number, "steps", index, "command", "argv", place),
+                                _("Add it to the plan with 'files: [{path}]'.").format(path=name),
+                            )
+                        )
