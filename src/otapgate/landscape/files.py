@@ -59,7 +59,7 @@ def check_timezone(value: str) -> str:
     """A time zone that this machine's IANA database knows."""
     try:
         zoneinfo.ZoneInfo(value)
-    except (ValueError, OSError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         known = sorted(zoneinfo.available_timezones())
         close = difflib.get_close_matches(value.title(), known, n=1) or ["Europe/Amsterdam"]
         raise Wrong(

@@ -309,8 +309,10 @@ class _Reader:
         """Keep where `name` is defined; a second place is a problem that names both.
         Case doesn't count: names become file names on systems where it doesn't either."""
         where = f"{document.file}:{document.line(loc)}"
-        first = seen.setdefault(name.casefold(), where)
-        if first != where:
+        first = seen.get(name.casefold())
+        if first is None:
+            seen[name.casefold()] = where
+        else:
             self.problems.append(
                 document.problem(
                     _("The {what} '{name}' is defined twice; the first is in {where}.").format(
