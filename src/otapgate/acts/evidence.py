@@ -108,9 +108,7 @@ def _verdicts(
                 _("Write a criterion as ID=pass or ID=fail:NOTE, not {text}.").format(text=text),
             )
         if name in verdicts:
-            raise errors.Usage(
-                "criterion-twice", _("{id} is judged twice.").format(id=name)
-            )
+            raise errors.Usage("criterion-twice", _("{id} is judged twice.").format(id=name))
         verdicts[name] = "pass" if verdict == "pass" else "fail"
         if colon and note:
             notes[name] = note

@@ -114,9 +114,7 @@ def approve_policy(workspace: Workspace, because: str) -> Draft:
         raise errors.BadInput(
             "policy-in-force", _("The policy in the landscape is already in force.")
         )
-    return draft(
-        "policy-approved", p.PolicyApproved(digest), [("policy", digest)], because=because
-    )
+    return draft("policy-approved", p.PolicyApproved(digest), [("policy", digest)], because=because)
 
 
 def move(workspace: Workspace, because: str) -> int:

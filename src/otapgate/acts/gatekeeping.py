@@ -241,14 +241,14 @@ def _recorded_json(
     }
 
 
-def remake(workspace: Workspace, was: p.Decision, states: Timeline | None = None) -> Decision | None:
+def remake(
+    workspace: Workspace, was: p.Decision, states: Timeline | None = None
+) -> Decision | None:
     """The decision made again on what it was made on; None when the landscape or what
     was seen is no longer in the store."""
     timeline = states or Timeline(workspace)
     try:
-        landscape = msgspec.convert(
-            canonical.decode(workspace.store.get(was.landscape)), Landscape
-        )
+        landscape = msgspec.convert(canonical.decode(workspace.store.get(was.landscape)), Landscape)
         seen = msgspec.convert(canonical.decode(workspace.store.get(was.seen)), Seen)
     except (errors.OtapgateError, msgspec.ValidationError, ValueError):
         return None

@@ -13,7 +13,9 @@ from otapgate.i18n import _
 from otapgate.ledger.statement import Head, Statement
 
 
-def entry_json(workspace: Workspace, position: int, statement: Statement, by: str) -> dict[str, Any]:
+def entry_json(
+    workspace: Workspace, position: int, statement: Statement, by: str
+) -> dict[str, Any]:
     """An entry as lists give it."""
     return {
         "entry": position,

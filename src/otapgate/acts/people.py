@@ -131,9 +131,7 @@ def grant(
                 _("{text} is not a date; write it as 2027-07-31.").format(text=until),
             ) from error
         if day <= workspace.now().date():
-            raise errors.BadInput(
-                "date-past", _("{day} has passed already.").format(day=until)
-            )
+            raise errors.BadInput("date-past", _("{day} has passed already.").format(day=until))
     person = workspace.person(name)
     if person == workspace.me:
         raise errors.Identity(
@@ -177,9 +175,7 @@ def confirmable(workspace: Workspace) -> list[dict[str, Any]]:
 def confirm(workspace: Workspace, entries: Sequence[int]) -> Draft:
     """Agree, as the second role administrator, to entries that wait."""
     if not entries:
-        raise errors.BadInput(
-            "nothing-to-confirm", _("Nothing waits for your confirmation.")
-        )
+        raise errors.BadInput("nothing-to-confirm", _("Nothing waits for your confirmation."))
     digest = canonical.digest(",".join(map(str, entries)).encode())
     return draft("confirmed", p.Confirmed(tuple(entries)), [("entries", digest)])
 

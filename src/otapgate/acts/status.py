@@ -200,9 +200,7 @@ def _notes(workspace: Workspace) -> list[str]:
               " otapgate people confirm").format(count=count)
         )  # fmt: skip
     if workspace.outline.policy.digest != workspace.state.policy:
-        found.append(
-            _("The policy was changed and not approved since: otapgate policy approve")
-        )
+        found.append(_("The policy was changed and not approved since: otapgate policy approve"))
     if workspace.state.problems:
         found.append(_("The ledger doesn't verify: otapgate log verify"))
     return found

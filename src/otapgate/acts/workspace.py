@@ -55,9 +55,7 @@ class _Cached(msgspec.Struct):
 class Workspace:
     """One landscape, opened by somebody."""
 
-    def __init__(
-        self, root: Path, *, key: str | None = None, now: datetime | None = None
-    ) -> None:
+    def __init__(self, root: Path, *, key: str | None = None, now: datetime | None = None) -> None:
         """`key` is a private key file, or the `.pub` of an agent key; None means the
         only enrolled key in the agent. `now` is for tests and `--as-of` only."""
         self.root = root

@@ -75,9 +75,7 @@ def run(
         entry = workspace.record(draft)
     text = _("{id}: {rows} rows, {label}; no source value found in the result; k = {k}."
              " Expires {expires}.").format(**found)  # fmt: skip
-    return Reply(
-        {"dataset": found, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry)
-    )
+    return Reply({"dataset": found, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))
 
 
 def dataset_list() -> Reply:

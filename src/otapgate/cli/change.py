@@ -135,7 +135,9 @@ def authorise(
     with open_workspace() as workspace:
         draft = changes.authorise(workspace, change, role, reject=reject, because=because)
         text = (
-            _("You rejected {change} as {role}.") if reject else _("You authorised {change} as {role}.")
+            _("You rejected {change} as {role}.")
+            if reject
+            else _("You authorised {change} as {role}.")
         ).format(change=change, role=draft.predicate["role"])
         data = {"change": {"id": change, "role": draft.predicate["role"],
                            "verdict": draft.predicate["verdict"]}}  # fmt: skip

@@ -94,9 +94,7 @@ def gate_log(
 
     with open_workspace() as workspace:
         start = moment(workspace, since) if since else None
-        found = list(
-            gatekeeping.recorded(workspace, environment=env, since=start, refused=refused)
-        )
+        found = list(gatekeeping.recorded(workspace, environment=env, since=start, refused=refused))
     rows = [[d["at"], d["outcome"], d["release"]["name"] or d["release"]["digest"][:19], d["to"],
              d["change"], d["actor"], str(len(d["findings"])), d["id"]] for d in found]  # fmt: skip
     heads = [_("when"), _("outcome"), _("release"), _("to"), _("change"), _("who"),

@@ -115,8 +115,9 @@ def _stages(text: str) -> list[Stage]:
     if [*found] != [*ordered] or len(found) < 2 or found[-1] != "P":
         raise errors.Usage(
             "stages-wrong",
-            _("Stages are some of O,T,A,P in that order, P last and one before it: not {text}.")
-            .format(text=text),
+            _(
+                "Stages are some of O,T,A,P in that order, P last and one before it: not {text}."
+            ).format(text=text),
             remedy="--stages T,A,P",
         )
     return cast("list[Stage]", found)
@@ -134,8 +135,7 @@ def check() -> Reply:
     root = find_landscape()
     problems = check_all(root)
     data = [
-        {"file": x.file, "line": x.line, "message": x.message, "remedy": x.remedy}
-        for x in problems
+        {"file": x.file, "line": x.line, "message": x.message, "remedy": x.remedy} for x in problems
     ]
     if not problems:
         return Reply({"problems": []}, _("Every file of the landscape is in order."))

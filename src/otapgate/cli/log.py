@@ -65,14 +65,16 @@ def verify(
         if bad:
             lines.append(_("The ledger does NOT verify:"))
             lines += [
-                "  " + (_("entry {n}: ").format(n=x["entry"]) if x["entry"] is not None else "")
+                "  "
+                + (_("entry {n}: ").format(n=x["entry"]) if x["entry"] is not None else "")
                 + x["what"]
                 for x in bad
             ]
         else:
             lines.append(
-                _("{entries} entries, {signatures} signatures and {decisions} decisions verify.")
-                .format(**found)
+                _(
+                    "{entries} entries, {signatures} signatures and {decisions} decisions verify."
+                ).format(**found)
             )
             lines.append(_("root {root}").format(root=found["root"]))
             lines.append(_("Excluded:"))
@@ -118,7 +120,9 @@ def move(
     with open_workspace() as workspace:
         entry = founding.move(workspace, because)
         where = str(workspace.root)
-    return Reply({"entry": entry}, _("The ledger lives in {where} from now on.").format(where=where))
+    return Reply(
+        {"entry": entry}, _("The ledger lives in {where} from now on.").format(where=where)
+    )
 
 
 def policy_approve(

@@ -89,9 +89,7 @@ def people_confirm(
 def grant(
     name: Annotated[str, typer.Argument(help=_("The person's name."))],
     role: Annotated[str, typer.Argument(help=_("The role, such as test-lead."))],
-    street: Annotated[
-        str | None, typer.Option("--street", help=_("Only on this street."))
-    ] = None,
+    street: Annotated[str | None, typer.Option("--street", help=_("Only on this street."))] = None,
     until: Annotated[
         str | None, typer.Option("--until", help=_("Until this day: 2027-07-31."))
     ] = None,
@@ -117,9 +115,7 @@ def grant(
 def role_revoke(
     name: Annotated[str, typer.Argument(help=_("The person's name."))],
     role: Annotated[str, typer.Argument(help=_("The role."))],
-    street: Annotated[
-        str | None, typer.Option("--street", help=_("Only on this street."))
-    ] = None,
+    street: Annotated[str | None, typer.Option("--street", help=_("Only on this street."))] = None,
     dry_run: DryRun = False,
 ) -> Reply:
     from otapgate.acts import people

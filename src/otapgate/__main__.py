@@ -1,0 +1,6 @@
+"""`python -m otapgate` is `otapgate`."""
+
+from otapgate.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What commands say: replies as text or JSON, tables, progress, questions."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from otapgate import errors
+from otapgate.cli.options import options
+from otapgate.errors import Exit
+from otapgate.i18n import _
+
+
+@dataclass
+class Reply:
+    """A command's answer: fields for `--json`, text for people, and the exit code."""
+
+    data: dict[str, Any]
+    text: str | Callable[[], str] = ""
+    ok: bool = True
+    exit: Exit = Exit.OK
+
+    def show(self) -> None:
+        """Print it in the form that was asked for."""
+        if options().json:
+            print_json({"ok": self.ok, **self.data})
+            return
+        text = self.text() if callable(self.text) else self.text
+        if text:
+            sys.stdout.write(text + "\n")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """The one JSON object that goes to standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def progress(text: str) -> None:
+    """Something that happens meanwhile: to standard error, so that output stays clean."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def printable(text: str) -> str:
+    """The text with control characters made visible: what hosts and files say is hostile
+    and must not steer the terminal."""
+    return "".join(
+        c
+        if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
+        else f"\\x{ord(c):02x}"
+        for c in text
+    )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns under their heads; says so when there is nothing."""
+    if not rows:
+        return _("(nothing)")
+    lines = [[printable(str(cell)) for cell in row] for row in (heads, *rows)]
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell + " " * (w - _width(cell)) for cell, w in zip(line, widths, strict=True))
+        .rstrip()
+        for line in lines
+    )  # fmt: skip
+
+
+def _width(text: str) -> int:
+    """Columns that the text takes on a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def confirm(question: str) -> None:
+    """Ask a person; goes on only after yes. Raises Usage without a terminal or on no."""
+    if options().yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise errors.Usage(
+            "unconfirmed",
+            _("This asks for a yes, and there is no terminal to ask on."),
+            remedy=_("read it with --dry-run, then add --yes"),
+        )
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().casefold() not in ("y", "yes", "j", "ja"):
+        raise errors.Usage("declined", _("Nothing was done."))
+
+
+def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) -> None:
+    """An error as people or scripts read it."""
+    if options().json:
+        print_json(
+            {
+                "ok": False,
+                "error": {
+                    "code": error.code,
+                    "message": error.message,
+                    "remedy": error.remedy,
+                    "where": error.where,
+                },
+                "problems": [
+                    {"file": x.file, "line": x.line, "message": x.message, "remedy": x.remedy}
+                    for x in error.problems
+                ],
+                **(data or {}),
+            }
+        )
+        return
+    lines = [f"otapgate: {error.message}"]
+    if error.where and error.where not in error.message:
+        lines.append(f"   {_('in')} {error.where}")
+    for x in error.problems:
+        lines.append(f"   {x.where}: {x.message}" if x.where else f"   {x.message}")
+        if x.remedy:
+            lines.append(f"      → {x.remedy}")
+    if error.remedy:
+        lines.append(f"   → {error.remedy}")
+    sys.stderr.write(printable("\n".join(lines)) + "\n")
