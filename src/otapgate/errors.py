@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -68,6 +69,8 @@ class OtapgateError(Exception):
         self.where = where
         self.problems = problems
         """Every problem at once, where there can be more than one."""
+        self.data: dict[str, Any] = {}
+        """Further fields for `--json`: what had been found out before it went wrong."""
 
 
 class Failed(OtapgateError):

@@ -1,110 +1,84 @@
-"""Options that hold for every command, wherever they stand on the line.
+"""What is accepted everywhere: which landscape, whose key, how to answer.
 
-They are taken off the arguments before the command is parsed, so `otapgate --json status`
-and `otapgate status --json` are the same. A bare `--` ends that.
+The options may stand before or after the command. `options()` is how a command reads
+them; which landscape they mean is found by `find_landscape()`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
-from otapgate import errors
-from otapgate.i18n import N_, _
-
-FLAGS = {"--json": "json", "--yes": "yes", "-y": "yes", "--debug": "debug"}
-VALUES = {"--landscape": "landscape", "--key": "key", "--lang": "lang"}
-
-HELP: tuple[tuple[str, str], ...] = (
-    ("--landscape DIR", N_("The landscape; else the nearest otapgate.yml upward.")),
-    ("--key FILE", N_("Who acts: a private key, or the .pub of an agent key.")),
-    ("--json", N_("One JSON object on standard output, nothing else.")),
-    ("--lang nl|en", N_("Language of messages.")),
-    ("--yes, -y", N_("Answer yes where a person would be asked.")),
-    ("--debug", N_("Show where an unexpected error came from.")),
-)
+from otapgate.errors import BadInput
+from otapgate.i18n import _
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for on the whole of the command line."""
+    """The options of this call, environment variables included."""
 
-    landscape: str | None = None
+    landscape: Path | None = None
+    """As given; None means: look upward from the working directory."""
     key: str | None = None
-    lang: str | None = None
+    """Private key file, or the `.pub` of an agent key; None means the agent's own."""
     json: bool = False
     yes: bool = False
     debug: bool = False
 
     @property
     def start(self) -> Path:
-        """Where looking for the landscape begins."""
-        return Path(self.landscape or ".")
+        """Where looking for the landscape starts."""
+        return self.landscape if self.landscape is not None else Path.cwd()
 
 
-_current = Options()
+_current: ContextVar[Options] = ContextVar("otapgate_options", default=Options())  # noqa: B039 - frozen
 
 
 def options() -> Options:
-    """The options in force."""
-    return _current
+    """The options of the call being made."""
+    return _current.get()
 
 
-def use(found: Options) -> None:
-    """Put options in force; for the entry point."""
-    global _current  # noqa: PLW0603 - one command line per process
-    _current = found
+def use(chosen: Options) -> None:
+    """Make `chosen` what `options()` returns; for the start of a call, and for tests."""
+    _current.set(chosen)
 
 
-def from_environment() -> Options:
-    """What the environment variables say."""
+def from_environment(
+    *, landscape: str | None, key: str | None, json: bool, yes: bool, debug: bool
+) -> Options:
+    """Options as given, with `OTAPGATE_LANDSCAPE`, `OTAPGATE_KEY` and `OTAPGATE_DEBUG`
+    where nothing was given. An empty variable counts as none."""
+    where = landscape or os.environ.get("OTAPGATE_LANDSCAPE")
     return Options(
-        landscape=os.environ.get("OTAPGATE_LANDSCAPE") or None,
-        key=os.environ.get("OTAPGATE_KEY") or None,
-        lang=os.environ.get("OTAPGATE_LANG") or None,
-        debug=os.environ.get("OTAPGATE_DEBUG", "") not in ("", "0"),
+        landscape=Path(where).expanduser() if where else None,
+        key=key or os.environ.get("OTAPGATE_KEY") or None,
+        json=json,
+        yes=yes,
+        debug=debug or os.environ.get("OTAPGATE_DEBUG", "") not in ("", "0"),
     )
 
 
-def split(argv: Sequence[str]) -> tuple[Options, list[str]]:
-    """The options, and the arguments without them; raises Usage for a value left out."""
-    found = from_environment()
-    rest: list[str] = []
-    waiting = list(argv)
-    while waiting:
-        argument = waiting.pop(0)
-        name, equals, value = argument.partition("=")
-        if argument == "--":
-            return found, [*rest, argument, *waiting]
-        if argument in FLAGS:
-            found = replace(found, **{FLAGS[argument]: True})
-        elif name in VALUES:
-            if not equals:
-                if not waiting:
-                    raise errors.Usage(
-                        "option-empty", _("{option} needs a value.").format(option=name)
-                    )
-                value = waiting.pop(0)
-            found = replace(found, **{VALUES[name]: value})
-        else:
-            rest.append(argument)
-    return found, rest
-
-
 def find_landscape() -> Path:
-    """The landscape's folder; raises BadInput when there is none."""
-    from otapgate.landscape.load import find_root
+    """The folder of the landscape that the options mean.
 
-    asked = options().landscape
-    if asked is not None and not (Path(asked) / "otapgate.yml").is_file():
-        raise errors.BadInput(
-            "landscape-not-found",
-            _("There is no landscape in {directory}: it has no otapgate.yml.").format(
-                directory=asked
+    A landscape that was named must be exactly there: guessing the one above it could
+    promote in the wrong landscape. Raises BadInput `landscape-missing`.
+    """
+    from otapgate.landscape.load import ROOT_FILE, find_root
+
+    named = options().landscape
+    if named is None:
+        return find_root(Path.cwd())
+    if not (named / ROOT_FILE).is_file():
+        raise BadInput(
+            "landscape-missing",
+            _("{directory} is no landscape: it has no {file}.").format(
+                directory=named, file=ROOT_FILE
             ),
-            remedy="otapgate init DIR --role-admin NAME=KEY.pub --key KEY",
-            where=asked,
+            remedy=_("Make one with 'otapgate init DIR', or name another with --landscape."),
+            where=str(named),
         )
-    return find_root(options().start)
+    return named.absolute()

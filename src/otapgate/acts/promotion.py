@@ -1,0 +1,573 @@
+"""The main job: promote, resume, roll back, rehearse, adopt.
+
+The order is that of `docs/architecture.md`: lock, verify, decide, guard, started-entry,
+run, finished-entry. Norms CH05-07, CH06-02, CH06-06, CH06-09; RBK-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from otapgate import errors
+from otapgate.acts import gatekeeping
+from otapgate.acts.releases import manifest as manifest_of
+from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.i18n import _
+from otapgate.landscape.model import Environment
+from otapgate.ledger import predicates as p
+from otapgate.ledger.state import Release, State, Unfinished
+from otapgate.ledger.statement import Draft
+
+if TYPE_CHECKING:
+    from otapgate.execution.promotion import Plan, PromotionResult
+    from otapgate.gate.finding import Decision
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Promoted:
+    """What came of asking for a promotion."""
+
+    decision: dict[str, Any]
+    allowed: bool
+    promotion: dict[str, Any] | None = None
+    outcome: str | None = None
+    message: str = ""
+
+
+def _fresh(workspace: Workspace, name: str, street: str | None = None) -> Environment:
+    """The environment as its file says now, not as the cache does."""
+    known = workspace.environment(name, street=street)
+    environment = workspace.landscape.environment(known.name)
+    assert environment is not None, "names come from the same files"
+    return environment
+
+
+def _unfinished(state: State, environment: Environment) -> Unfinished | None:
+    return state.environment(environment.name).unfinished
+
+
+def busy(workspace: Workspace, found: Unfinished) -> errors.Busy:
+    """The error for an environment that something unfinished occupies."""
+    release = workspace.state.releases.get(found.release)
+    name = release.name if release else found.release
+    remedies = [f"otapgate rollback {found.environment}"]
+    if found.kind == "promotion":
+        remedies.insert(
+            0,
+            f"otapgate promote {name} --to {found.environment} --change {found.change} --resume",
+        )
+    return errors.Busy(
+        "promotion-unfinished",
+        _("{environment} has an unfinished {kind} of {release}, begun by {by} on {at}.").format(
+            environment=found.environment,
+            kind=_(found.kind),
+            release=name,
+            by=workspace.name(found.by),
+            at=found.at,
+        ),
+        remedy=_(" or ").join(remedies),
+    )
+
+
+@contextmanager
+def _plan(
+    workspace: Workspace,
+    environment: Environment,
+    release: Release,
+    previous: str | None,
+    run_id: str,
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Everything a run needs, releases unpacked from the store and verified."""
+    from otapgate.execution.promotion import Plan, Unpacked
+    from otapgate.release.unpack import remove, unpack
+
+    folder = workspace.hidden / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    trees: list[Path] = []
+
+    def unpacked(digest: str, name: str) -> Unpacked:
+        found = manifest_of(workspace, digest)
+        tree = folder / name
+        if tree.exists():
+            remove(tree)
+        unpack(found, workspace.store, tree)
+        trees.append(tree)
+        return Unpacked(found, tree)
+
+    try:
+        yield Plan(
+            id=run_id,
+            root=workspace.root,
+            run_dir=folder,
+            environment=environment,
+            release=unpacked(release.digest, "release"),
+            previous=unpacked(previous, "previous") if previous is not None else None,
+            put=workspace.store.put,
+            progress=progress,
+        )
+    finally:
+        for tree in trees:
+            remove(tree)
+
+
+def promote(
+    workspace: Workspace,
+    name: str,
+    to: str,
+    change: str,
+    *,
+    dry_run: bool,
+    resume: bool,
+    progress: Progress,
+) -> Promoted:
+    """Move a release into an environment, if the gate allows it now.
+
+    Raises Busy (locked or unfinished), Integrity (ledger or store), Identity, BadInput.
+    A refusal is recorded and returned, not raised.
+    """
+    from otapgate.execution.lock import EnvironmentLock
+
+    release = gatekeeping.release(workspace, name)
+    environment = _fresh(workspace, to, release.latest.street)
+    workspace.require("administrator", "robot", street=environment.street)
+    command = f"otapgate promote {release.name} --to {environment.name} --change {change}"
+    with EnvironmentLock(workspace.root, environment.name, command):
+        state = workspace.verified()
+        release = state.releases[release.digest]
+        open_ = _unfinished(state, environment)
+        if resume:
+            return _resume(workspace, environment, release, change, open_, progress)
+        if open_ is not None:
+            raise busy(workspace, open_)
+        return _promote(workspace, environment, release, change, dry_run, progress)
+
+
+def _promote(
+    workspace: Workspace,
+    environment: Environment,
+    release: Release,
+    change: str,
+    dry_run: bool,
+    progress: Progress,
+) -> Promoted:
+    from otapgate.execution.guard import start_inventory_check
+    from otapgate.execution.promotion import promote as carry_out
+
+    state = workspace.state
+    run_id = new_id("prom")
+    seen = gatekeeping.see(workspace, release)
+    guard = None
+    if not seen.store_problems:
+        # It takes as long as a small playbook, so it runs beside the decision.
+        guard = start_inventory_check(
+            workspace.root, environment, manifest_of(workspace, release.digest), workspace.store
+        )
+    try:
+        decision = gatekeeping.ask(
+            workspace, release, environment, change,
+            actor=workspace.me, landscape=workspace.landscape, state=state, seen=seen,
+        )  # fmt: skip
+        if dry_run:
+            answer = gatekeeping.as_json(workspace, decision, None)
+            return Promoted(answer, decision.outcome == "allowed")
+        decided = _record_decision(workspace, decision, seen, release)
+        answer = gatekeeping.as_json(workspace, decision, decided)
+        if decision.outcome == "refused":
+            if seen.store_problems:
+                raise _damaged(release, seen.store_problems, answer)
+            return Promoted(answer, False)
+        problems = guard.result() if guard is not None else []
+    finally:
+        if guard is not None:
+            guard.close()
+    if problems:
+        raise errors.BadInput(
+            "inventory-escapes",
+            _("Ansible would reach other hosts than those of {environment}; nothing was done.")
+            .format(environment=environment.name),
+            problems=tuple(problems),
+            where=environment.file,
+        )  # fmt: skip
+    running = state.environment(environment.name).running
+    previous = running.release if running is not None else None
+    with _plan(workspace, environment, release, previous, run_id, progress) as plan:
+        started = p.PromotionStarted(
+            run_id, decided, release.digest, previous, environment.name, change
+        )
+        subjects = [(release.name, release.digest)]
+        entries = [workspace.record(draft("promotion-started", started, subjects))]
+        result = carry_out(plan)
+        return _finish(workspace, plan, release, answer, entries, result)
+
+
+def _damaged(release: Release, files: tuple[str, ...], answer: dict[str, Any]) -> errors.Integrity:
+    error = errors.Integrity(
+        "store-damaged",
+        _("Files of {release} are missing or damaged in the content store: {files}.").format(
+            release=release.name, files=", ".join(files)
+        ),
+        remedy=_("nothing was deployed; build the release again from sound files:"
+                 " otapgate release build FILE"),
+    )  # fmt: skip
+    error.data = {"decision": answer}
+    return error
+
+
+def _record_decision(workspace: Workspace, decision: Decision, seen: Any, release: Release) -> str:
+    name, act = gatekeeping.to_draft(workspace, decision, workspace.landscape, seen, release)
+    workspace.record(act)
+    return name
+
+
+def _finish(
+    workspace: Workspace,
+    plan: Plan,
+    release: Release,
+    answer: dict[str, Any],
+    entries: list[int],
+    result: PromotionResult,
+) -> Promoted:
+    if result.outcome != "unfinished":
+        finished = p.PromotionFinished(
+            plan.id,
+            plan.environment.name,
+            release.digest,
+            result.outcome,
+            result.completeness,
+            result.hosts,
+            result.milliseconds,
+            result.evidence,
+        )
+        entries.append(
+            workspace.record(
+                draft("promotion-finished", finished, [(release.name, release.digest)])
+            )
+        )
+    return Promoted(
+        answer,
+        True,
+        {
+            "id": plan.id,
+            "outcome": result.outcome,
+            "entries": entries,
+            "hosts": dict(result.hosts),
+            "completeness": msgspec.to_builtins(
+                {
+                    "outcome": result.completeness.outcome,
+                    "missing": result.completeness.missing,
+                    "different": result.completeness.different,
+                    "extra": result.completeness.extra,
+                }
+            ),
+            "left": list(result.left),
+            "seconds": {
+                "total": result.milliseconds / 1000,
+                "ansible": result.milliseconds_ansible / 1000,
+            },
+            "evidence": result.evidence,
+            "message": result.message,
+        },
+        result.outcome,
+        result.message,
+    )
+
+
+def _resume(
+    workspace: Workspace,
+    environment: Environment,
+    release: Release,
+    change: str,
+    open_: Unfinished | None,
+    progress: Progress,
+) -> Promoted:
+    from otapgate.execution.promotion import resume as carry_on
+
+    if open_ is None or open_.kind != "promotion":
+        raise errors.BadInput(
+            "nothing-unfinished",
+            _("{environment} has no unfinished promotion to go on with.").format(
+                environment=environment.name
+            ),
+            remedy="otapgate status",
+        )
+    if open_.release != release.digest or open_.change != change:
+        raise busy(workspace, open_)
+    answer = _decision_of(workspace, open_.id)
+    with _plan(workspace, environment, release, open_.previous, open_.id, progress) as plan:
+        return _finish(workspace, plan, release, answer, [], carry_on(plan))
+
+
+def _decision_of(workspace: Workspace, promotion: str) -> dict[str, Any]:
+    """The decision that an unfinished promotion rests on, as it was recorded."""
+    wanted = ""
+    for _position, statement, _by in workspace.statements("promotion-started"):
+        if statement.predicate["promotion"] == promotion:
+            wanted = statement.predicate["decision"]
+    return next((d for d in gatekeeping.recorded(workspace) if d["id"] == wanted), {})
+
+
+def rollback(
+    workspace: Workspace,
+    env: str,
+    *,
+    dry_run: bool,
+    progress: Progress,
+    confirm: Callable[[str], None],
+) -> dict[str, Any]:
+    """End an unfinished promotion by going back, or undo the last one that succeeded."""
+    from otapgate.execution.lock import EnvironmentLock
+
+    environment = _fresh(workspace, env)
+    workspace.require("administrator", "robot", street=environment.street)
+    with EnvironmentLock(workspace.root, environment.name, f"otapgate rollback {environment.name}"):
+        state = workspace.verified()
+        open_ = _unfinished(state, environment)
+        if open_ is not None:
+            return _end(workspace, environment, open_, dry_run, progress)
+        return _undo(workspace, environment, state, dry_run, progress, confirm)
+
+
+def _end(
+    workspace: Workspace,
+    environment: Environment,
+    open_: Unfinished,
+    dry_run: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    from otapgate.execution.promotion import go_back
+
+    release = workspace.state.releases[open_.release]
+    target = workspace.state.releases.get(open_.previous or "")
+    answer = {
+        "id": open_.id,
+        "environment": environment.name,
+        "from": release.name,
+        "to": target.name if target else None,
+    }
+    if dry_run:
+        return {**answer, "outcome": None, "dry_run": True}
+    run_id = open_.id
+    if open_.kind == "rollback":
+        # The state before is kept in the run of the promotion that is being undone.
+        run_id = _undone_by(workspace, open_.id)
+    with _plan(workspace, environment, release, open_.previous, run_id, progress) as plan:
+        result = go_back(plan)
+        if result.outcome == "unfinished":
+            return {**answer, "outcome": "unfinished", "message": result.message, "left": []}
+        if open_.kind == "rollback":
+            return _finish_rollback(workspace, plan, open_.id, release, open_.previous, answer,
+                                    result)  # fmt: skip
+        promoted = _finish(workspace, plan, release, {}, [], result)
+    assert promoted.promotion is not None, "a finished promotion has one"
+    return {
+        **answer,
+        "outcome": "restored" if result.outcome == "rolled-back" else "failed",
+        "left": list(result.left),
+        "message": result.message,
+        "entries": promoted.promotion["entries"],
+    }
+
+
+def _undone_by(workspace: Workspace, rollback_id: str) -> str:
+    for _position, statement, _by in workspace.statements("rollback-started"):
+        if statement.predicate["rollback"] == rollback_id:
+            return str(statement.predicate["promotion"])
+    raise AssertionError(rollback_id)  # pragma: no cover - the state came from that entry
+
+
+def _undo(
+    workspace: Workspace,
+    environment: Environment,
+    state: State,
+    dry_run: bool,
+    progress: Progress,
+    confirm: Callable[[str], None],
+) -> dict[str, Any]:
+    from otapgate.execution.promotion import go_back
+
+    history = state.environment(environment.name).history
+    if not history or history[-1].by_act == "adopted":
+        raise errors.BadInput(
+            "nothing-to-undo",
+            _("No promotion to {environment} is on record that could be undone.").format(
+                environment=environment.name
+            ),
+            remedy="otapgate status",
+        )
+    now = history[-1]
+    release = state.releases[now.release]
+    previous = history[-2].release if len(history) > 1 else None
+    target = state.releases[previous].name if previous else _("nothing")
+    rollback_id = new_id("back")
+    answer = {
+        "id": rollback_id,
+        "environment": environment.name,
+        "from": release.name,
+        "to": state.releases[previous].name if previous else None,
+    }
+    if dry_run:
+        return {**answer, "outcome": None, "dry_run": True}
+    confirm(
+        _("{environment} goes back from {release} to {target}, with its data as it was on"
+          " {since}: what was entered since is lost. Go back?").format(
+            environment=environment.name, release=release.name, target=target, since=now.since)
+    )  # fmt: skip
+    with _plan(workspace, environment, release, previous, now.by_act, progress) as plan:
+        started = p.RollbackStarted(
+            rollback_id, now.by_act, environment.name, release.digest, previous
+        )
+        workspace.record(draft("rollback-started", started, [(release.name, release.digest)]))
+        result = go_back(plan)
+        if result.outcome == "unfinished":
+            return {**answer, "outcome": "unfinished", "message": result.message, "left": []}
+        return _finish_rollback(workspace, plan, rollback_id, release, previous, answer, result)
+
+
+def _finish_rollback(
+    workspace: Workspace,
+    plan: Plan,
+    rollback_id: str,
+    release: Release,
+    previous: str | None,
+    answer: dict[str, Any],
+    result: PromotionResult,
+) -> dict[str, Any]:
+    restored = result.outcome == "rolled-back"
+    finished = p.RollbackFinished(
+        rollback_id,
+        plan.environment.name,
+        previous,
+        "restored" if restored else "failed",
+        tuple(result.left),
+        result.milliseconds,
+        result.evidence,
+    )
+    entry = workspace.record(draft("rollback-finished", finished, [(release.name, release.digest)]))
+    return {
+        **answer,
+        "outcome": finished.outcome,
+        "left": list(result.left),
+        "message": result.message,
+        "entries": [entry],
+    }
+
+
+def rehearse(
+    workspace: Workspace, name: str, env: str, faults: str, progress: Progress
+) -> tuple[dict[str, Any], Draft]:
+    """Deploy, roll back, compare, on an environment outside production (CH05-07).
+
+    The environment must still run the release to go back to. Raises BadInput, Busy,
+    Integrity, Identity; what came of it is in the draft, restored or not.
+    """
+    from otapgate.execution.lock import EnvironmentLock
+    from otapgate.execution.rehearsal import rehearse as carry_out
+
+    release = gatekeeping.release(workspace, name)
+    environment = _fresh(workspace, env, release.latest.street)
+    workspace.require("administrator", "test-lead", "tester", street=environment.street)
+    if environment.stage == "P":
+        raise errors.BadInput(
+            "rehearsal-in-production",
+            _("{environment} is production; a rollback is rehearsed before it.").format(
+                environment=environment.name
+            ),
+            remedy=_("name a test or acceptance environment with --env"),
+        )
+    with EnvironmentLock(workspace.root, environment.name, f"otapgate rehearse {release.name}"):
+        state = workspace.verified()
+        open_ = _unfinished(state, environment)
+        if open_ is not None:
+            raise busy(workspace, open_)
+        running = state.environment(environment.name).running
+        if running is not None and running.release == release.digest:
+            raise errors.BadInput(
+                "rehearsal-too-late",
+                _("{environment} runs {release} already, so there is nothing to come back to.")
+                .format(environment=environment.name, release=release.name),
+                remedy=_("rehearse where the release before still runs, or first:"
+                         " otapgate rollback {environment}").format(
+                    environment=environment.name),
+            )  # fmt: skip
+        previous = running.release if running is not None else None
+        rehearsal_id = new_id("rehearsal")
+        with _plan(workspace, environment, release, previous, rehearsal_id, progress) as plan:
+            result = carry_out(plan, faults)
+    predicate = p.Rehearsal(
+        rehearsal_id,
+        release.digest,
+        previous,
+        environment.name,
+        environment.digest,
+        faults,
+        result.outcome,
+        result.milliseconds_rollback,
+        tuple(result.cases),
+        result.evidence,
+    )
+    answer = {
+        "id": rehearsal_id,
+        "outcome": result.outcome,
+        "environment": environment.name,
+        "seconds_rollback": result.milliseconds_rollback / 1000,
+        "cases": [
+            {
+                "fault": c.fault,
+                "task": c.task,
+                "index": c.index,
+                "restored": c.restored,
+                "left": list(c.left),
+            }
+            for c in result.cases
+        ],
+        "evidence": result.evidence,
+        "message": result.message,
+    }
+    return answer, draft("rehearsal", predicate, [(release.name, release.digest)])
+
+
+def adopt(workspace: Workspace, env: str, name: str, progress: Progress) -> Draft:
+    """An environment that ran before otapgate came: compare every host with a release,
+    and take it in as what runs there. Only while it has no history here."""
+    from otapgate.execution.lock import EnvironmentLock
+    from otapgate.execution.promotion import look
+
+    release = gatekeeping.release(workspace, name)
+    environment = _fresh(workspace, env, release.latest.street)
+    workspace.require("administrator", street=environment.street)
+    history = workspace.state.environment(environment.name)
+    if history.history or history.unfinished is not None:
+        raise errors.BadInput(
+            "environment-known",
+            _("{environment} has a history here; what runs there changes by promotion.").format(
+                environment=environment.name
+            ),
+            remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
+        )
+    run_id = new_id("look")
+    with (
+        EnvironmentLock(workspace.root, environment.name, f"otapgate env adopt {environment.name}"),
+        _plan(workspace, environment, release, None, run_id, progress) as plan,
+    ):
+        found = look(plan)
+    if found.outcome != "complete":
+        items = (*found.missing, *found.different, *found.extra)
+        raise errors.Failed(
+            "not-that-release",
+            _("{environment} doesn't hold {release}, all of it and nothing else.").format(
+                environment=environment.name, release=release.name
+            ),
+            problems=tuple(errors.Problem(item) for item in items[:50]),
+            remedy=_("build the release that does run there, or install this one first"),
+        )
+    predicate = p.EnvironmentAdopted(environment.name, release.digest, found)
+    return draft("environment-adopted", predicate, [(release.name, release.digest)])

@@ -1,0 +1,139 @@
+"""`otapgate promote`, `rollback` and `rehearse`: what moves things."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from otapgate.cli.acting import DryRun, findings_text, open_workspace
+from otapgate.cli.output import Reply, confirm, progress
+from otapgate.errors import Exit
+from otapgate.i18n import _
+
+Rel = Annotated[str, typer.Argument(metavar="REL", help=_("app@version or digest prefix."))]
+
+
+def promote(
+    release: Rel,
+    to: Annotated[str, typer.Option("--to", metavar="ENV", help=_("Where it goes."))],
+    change: Annotated[str, typer.Option("--change", metavar="ID", help=_("For which change."))],
+    dry_run: DryRun = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help=_("Go on with an unfinished promotion."))
+    ] = False,
+) -> Reply:
+    from otapgate.acts import promotion
+
+    with open_workspace() as workspace:
+        found = promotion.promote(
+            workspace, release, to, change, dry_run=dry_run, resume=resume, progress=progress
+        )
+    data: dict[str, Any] = {"decision": found.decision}
+    if not found.allowed:
+        return Reply(data, lambda: findings_text(found.decision), ok=False, exit=Exit.REFUSED)
+    if found.promotion is None:
+        text = findings_text(found.decision) + "\n" + _("Nothing was done (--dry-run).")
+        return Reply({**data, "dry_run": True}, text)
+    data["promotion"] = found.promotion
+    ok = found.outcome == "succeeded"
+    return Reply(data, lambda: _promoted(release, to, change, found.promotion or {}), ok=ok,
+                 exit=Exit.OK if ok else Exit.FAILED)  # fmt: skip
+
+
+def _promoted(release: str, to: str, change: str, found: dict[str, Any]) -> str:
+    complete = found["completeness"]
+    seconds = f"{found['seconds']['total']:.1f}"
+    match found["outcome"]:
+        case "succeeded":
+            lines = [
+                _("{release} runs in {to}. Every item on every host is as accepted, nothing else"
+                  " came along. {seconds} s.").format(release=release, to=to, seconds=seconds)
+            ]  # fmt: skip
+        case "rolled-back":
+            lines = [
+                _(
+                    "It failed and was rolled back; {to} is as it was, compared item by item."
+                ).format(to=to),
+                found["message"],
+            ]
+        case "unfinished":
+            lines = [
+                _("Interrupted. The promotion is unfinished and nothing else can happen in {to}"
+                  " until it is ended:").format(to=to),
+                f"   → otapgate promote {release} --to {to} --change {change} --resume",
+                f"   → otapgate rollback {to}",
+            ]  # fmt: skip
+        case _other:
+            lines = [
+                _("It failed, and {to} could not be brought back wholly. Left:").format(to=to),
+                *(f"   {item}" for item in found["left"]),
+                found["message"],
+                f"   → otapgate rollback {to}",
+            ]
+    for kind in ("missing", "different", "extra"):
+        lines += [f"   {_(kind)}: {item}" for item in complete[kind][:20]]
+    if found["entries"]:
+        lines.append(_("Entries {n}.").format(n=", ".join(map(str, found["entries"]))))
+    return "\n".join(line for line in lines if line)
+
+
+def rollback(
+    env: Annotated[str, typer.Argument(metavar="ENV", help=_("The environment."))],
+    dry_run: DryRun = False,
+) -> Reply:
+    from otapgate.acts import promotion
+
+    with open_workspace() as workspace:
+        found = promotion.rollback(
+            workspace, env, dry_run=dry_run, progress=progress, confirm=confirm
+        )
+    if found.get("dry_run"):
+        text = _("Would go back from {from} to {to} (--dry-run).").format(**found)
+        return Reply({"rollback": found}, text)
+    ok = found["outcome"] == "restored"
+    if ok:
+        text = _("{environment} is back on {to}; its state was compared and is as it was.").format(
+            environment=found["environment"], to=found["to"] or _("nothing")
+        )
+    elif found["outcome"] == "unfinished":
+        text = _("Interrupted. End it with: otapgate rollback {environment}").format(
+            environment=found["environment"]
+        )
+    else:
+        text = "\n".join(
+            [
+                _("{environment} could not be brought back wholly. Left:").format(
+                    environment=found["environment"]
+                ),
+                *(f"   {item}" for item in found["left"]),
+                found["message"],
+            ]
+        )
+    return Reply({"rollback": found}, text, ok=ok, exit=Exit.OK if ok else Exit.FAILED)
+
+
+def rehearse(
+    release: Rel,
+    env: Annotated[str, typer.Option("--env", metavar="ENV", help=_("Where it is rehearsed."))],
+    faults: Annotated[
+        str, typer.Option("--faults", help=_("Where the deployment is cut: none."))
+    ] = "none",
+) -> Reply:
+    from otapgate.acts import promotion
+
+    with open_workspace() as workspace:
+        found, draft = promotion.rehearse(workspace, release, env, faults, progress)
+        entry = workspace.record(draft)
+    ok = found["outcome"] == "restored"
+    lines = [
+        (_("Restored: deployed, rolled back in {seconds} s, and compared item by item.")
+         if ok else _("NOT restored. Rolling back took {seconds} s. Left:")).format(
+            seconds=f"{found['seconds_rollback']:.1f}")
+    ]  # fmt: skip
+    lines += [f"   {item}" for case in found["cases"] for item in case["left"]]
+    if found["message"]:
+        lines.append(found["message"])
+    lines.append(_("Entry {n}.").format(n=entry))
+    return Reply({"rehearsal": found, "entry": entry}, "\n".join(lines), ok=ok,
+                 exit=Exit.OK if ok else Exit.FAILED)  # fmt: skip
