@@ -1,0 +1,97 @@
+"""Reading a ledger without SQLAlchemy, for commands that only look.
+
+The same answers as `storage` (tests hold the two together), with nothing but the
+standard library's sqlite3 and a connection that can't write. Every function raises
+Integrity as `storage.Ledger.open` does: missing, no database, of something else, of a
+newer otapgate, damaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from otapgate.canonical import JSON
+from otapgate.i18n import _
+from otapgate.ledger import merkle, sqlite
+from otapgate.ledger.details import DetailRow, opened
+from otapgate.ledger.statement import Head
+
+_DETAILS = """
+    SELECT d.position, d.field, d.commitment, d.salt, d.value, e.statement
+    FROM detail d JOIN entry e ON e.position = d.position
+"""
+
+
+def peek(path: Path, size: int | None = None) -> Head:
+    """The head now, or as it was at `size` entries; Integrity for more than there are."""
+    with _opened(path) as (raw, origin):
+        (now,) = raw.execute("SELECT coalesce(max(position) + 1, 0) FROM entry").fetchone()
+        size = now if size is None else size
+        if not 0 <= size <= now:
+            raise sqlite.too_short(path, size, now)
+
+        def node(level: int, index: int) -> bytes:
+            query = "SELECT hash FROM node WHERE level = ? AND idx = ?"
+            if level == 0:
+                query = "SELECT leaf FROM entry WHERE ? = 0 AND position = ?"
+            for (found,) in raw.execute(query, (level, index)):
+                return bytes(found)
+            raise sqlite.damaged(path, _("its tree lacks a node"))
+
+        return Head(origin, size, merkle.root_at(node, size).hex())
+
+
+def since(path: Path, start: int, stop: int | None = None) -> list[sqlite.SignedRow]:
+    """Position, statement and signature of the entries from `start` up to `stop`, or to
+    the end. Raises Integrity where one in between is lacking: who folds entries into a
+    state must not miss a revocation."""
+    with _opened(path) as (raw, _origin):
+        rows = raw.execute(
+            "SELECT position, statement, signature FROM entry"
+            " WHERE position >= ? AND position < ? ORDER BY position",
+            (start, 1 << 62 if stop is None else stop),
+        ).fetchall()
+    for expected, row in enumerate(rows, start):
+        if row[0] != expected:
+            raise sqlite.damaged(path, _("entry {n} is missing").format(n=expected))
+    return [sqlite.typed(row, sqlite.SignedRow, path) for row in rows]
+
+
+def details_at(path: Path, position: int) -> dict[str, JSON]:
+    """As `storage.Ledger.details`."""
+    with _opened(path) as (raw, _origin):
+        rows = raw.execute(_DETAILS + " WHERE d.position = ?", (position,)).fetchall()
+    return _open(rows, path).get(position, {})
+
+
+def details(path: Path, prefix: str) -> dict[str, JSON]:
+    """Personal values of all entries whose field begins with `prefix`, by field; of two
+    with the same field, the later one."""
+    with _opened(path) as (raw, _origin):
+        rows = raw.execute(
+            _DETAILS + " WHERE substr(d.field, 1, ?) = ? ORDER BY d.position",
+            (len(prefix), prefix),
+        ).fetchall()
+    found: dict[str, JSON] = {}
+    for fields in _open(rows, path).values():
+        found.update(fields)
+    return found
+
+
+def _open(rows: list[Any], path: Path) -> dict[int, dict[str, JSON]]:
+    return opened(sqlite.typed(row, DetailRow, path) for row in rows)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, str]]:
+    sqlite.check_file(path)
+    try:
+        with contextlib.closing(sqlite.connect(path)) as raw:
+            raw.execute("BEGIN")
+            yield raw, sqlite.read_origin(raw, path)
+    except sqlite3.Error as error:
+        raise sqlite.explain(error, path) from error
