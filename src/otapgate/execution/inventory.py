@@ -1,0 +1,127 @@
+"""What Ansible is given: the inventory of exactly one environment, and its settings.
+
+The inventory is static and generated, and the process environment is built from nothing,
+so no `ANSIBLE_*` variable, `~/.ansible.cfg` or inventory plugin of whoever runs otapgate
+can change where a playbook goes. Running Ansible is the runner's.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from otapgate.landscape.model import Environment
+
+LIBRARY = Path(__file__).parent / "ansible" / "library"
+LOCALE = "C.UTF-8"
+LARGEST_RESULT = 1 << 30
+"""Characters of one task's result that ansible-runner passes on; its own limit of
+700,000 would drop the fingerprint of a large installation."""
+
+
+def connection_variables(environment: Environment, host: str) -> dict[str, Any]:
+    """Where and how Ansible reaches `host`: the variables that decide it, as the
+    environment's description gives them, defaults filled in."""
+    own = next(item for item in environment.hosts if item.name == host)
+    merged = {**environment.variables, **own.variables}
+    connection = merged.get("ansible_connection", "ssh")
+    python = sys.executable if connection == "local" else "/usr/bin/python3"
+    chosen = {key: value for key, value in merged.items() if str(key).startswith("ansible_")}
+    return {
+        **chosen,
+        "ansible_connection": connection,
+        "ansible_host": merged.get("ansible_host", host),
+        "ansible_python_interpreter": merged.get("ansible_python_interpreter", python),
+    }
+
+
+def inventory(
+    environment: Environment,
+    release_variables: Mapping[str, Any],
+    host_variables: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The inventory: all hosts in `all` and in a group by the environment's name. The
+    release's variables are the weakest, then the environment's, then the host's."""
+    hosts = {
+        host.name: {
+            **host.variables,
+            **connection_variables(environment, host.name),
+            **host_variables.get(host.name, {}),
+        }
+        for host in environment.hosts
+    }
+    return {
+        "all": {
+            "vars": dict(release_variables),
+            "children": {
+                environment.name: {"hosts": hosts, "vars": dict(environment.variables)},
+            },
+        }
+    }
+
+
+def process_environment(
+    scratch: Path, *, forks: int, collections: Sequence[Path] = ()
+) -> dict[str, str]:
+    """Environment variables for Ansible's processes, all of them; makes the empty
+    `ansible.cfg` below `scratch` that keeps every other one from being read."""
+    config = scratch / "ansible.cfg"
+    config.write_text("# empty: every setting comes from the environment variables\n")
+    temporary = scratch / "tmp"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    inherited = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR", "TZ")
+        if name in os.environ
+    }
+    inherited.setdefault("PATH", os.defpath)
+    return {
+        **inherited,
+        "LANG": LOCALE,
+        "LC_ALL": LOCALE,
+        "TERM": "dumb",
+        "PYTHONUNBUFFERED": "1",
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_HOME": str(scratch),
+        "ANSIBLE_LOCAL_TEMP": str(temporary),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(scratch)),
+        "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
+        or str(scratch / "collections"),
+        "ANSIBLE_LIBRARY": str(LIBRARY),
+        "ANSIBLE_FORKS": str(forks),
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        # environments may have hyphens in their names, and a group bears that name
+        "ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS": "ignore",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_NOCOWS": "True",
+        "ANSIBLE_CACHE_PLUGIN": "memory",
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "RUNNER_OMIT_EVENTS": "False",
+        "RUNNER_ONLY_FAILED_EVENTS": "False",
+        "MAX_EVENT_RES": str(LARGEST_RESULT),
+    }
+
+
+def _control_folder(scratch: Path) -> Path:
+    """A private folder with a short name for ssh's control sockets: a socket's path
+    holds at most 108 bytes, so it can't lie below the run's own folder."""
+    folder = Path(tempfile.gettempdir()) / f"otapgate-{getpass.getuser()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return scratch
+    private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+    # somebody else's folder in /tmp could hold sockets that lead elsewhere
+    return folder if private and found.st_uid == os.getuid() else scratch

@@ -1,0 +1,137 @@
+"""What a run has begun and finished, on disk before and after each step.
+
+One JSON object a line in `journal.jsonl` of the run's folder, appended and fsynced, so
+that after `kill -9` or a power cut the next command knows what was done, what may be
+half done, and how to go on or back. Secrets never come here; large data (fingerprints)
+lies beside it in a file that is named by digest. The ledger, not the journal, is the
+evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from otapgate import canonical
+from otapgate.errors import Failed, Integrity
+from otapgate.i18n import _
+
+NAME = "journal.jsonl"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One line: a step began, ended well, or failed."""
+
+    step: str
+    event: str
+    """`begun`, `done`, `failed` or `noted`."""
+    at: str
+    """ISO 8601 in UTC."""
+    data: dict[str, Any] = {}
+
+
+class Journal:
+    """The journal of one run; `run_dir` is made (0700) when it isn't there."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.path = run_dir / NAME
+
+    def exists(self) -> bool:
+        """Whether anything was ever written."""
+        return self.path.exists()
+
+    def append(self, step: str, event: str, **data: Any) -> None:
+        """Write one record; returns when it is on disk. Raises Failed
+        (`journal-unwritable`)."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        record = {"step": step, "event": event, "at": at, "data": data}
+        line = json.dumps(record, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+        try:
+            self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(self.path, flags, 0o600)
+            try:
+                size = os.fstat(descriptor).st_size
+                if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                    line = b"\n" + line  # what a killed writer left stays a line of its own
+                if os.write(descriptor, line) != len(line):
+                    raise OSError("short write")  # noqa: TRY301 - one place says it
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if not size:
+                _sync_folder(self.run_dir)
+        except OSError as error:
+            raise Failed(
+                "journal-unwritable",
+                _("The run's journal can't be written: {why}").format(why=error.strerror or error),
+                where=str(self.path),
+                remedy=_("Make room on the disk, then try again."),
+            ) from error
+
+    def records(self) -> list[Record]:
+        """Everything that was written whole; lines that a kill cut short are left out."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(msgspec.json.decode(line, type=Record))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+        return found
+
+    def last(self, step: str, event: str | None = None) -> Record | None:
+        """The newest record of a step, of one kind or any."""
+        for record in reversed(self.records()):
+            if record.step == step and event in (None, record.event):
+                return record
+        return None
+
+    def keep(self, name: str, value: Any) -> str:
+        """Keep canonical JSON beside the journal as `name`, durably; returns its digest."""
+        data = canonical.encode(value)
+        path = self.run_dir / name
+        temporary = path.with_name(f".{name}.new")
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(self.run_dir)
+        return canonical.digest(data)
+
+    def kept(self, name: str, digest: str) -> Any:
+        """What was kept as `name`. Raises Integrity (`run-damaged`) when it is gone or
+        isn't what was kept."""
+        path = self.run_dir / name
+        try:
+            data = path.read_bytes()
+        except OSError:
+            data = b""
+        if canonical.digest(data) != digest:
+            raise Integrity(
+                "run-damaged",
+                _("{path} isn't what the run's journal says it is.").format(path=path),
+                where=str(path),
+            )
+        return canonical.decode(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
