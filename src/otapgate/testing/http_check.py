@@ -3,6 +3,7 @@ answer and the time it took."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import json
@@ -169,11 +170,14 @@ def _ask(
     left = deadline - time.monotonic()
     connection = kind(host, port, timeout=max(left, 0.001))
     # A timeout on the socket is per read; a server that drips bytes needs this as well.
-    watchdog = threading.Timer(max(left, 0.001), _cut, [connection])
+    held: list[socket.socket] = []
+    watchdog = threading.Timer(max(left, 0.001), _cut, [connection, held])
     watchdog.daemon = True
     watchdog.start()
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     try:
+        connection.connect()
+        held.append(connection.sock)
         connection.request(method, path, body, {"Connection": "close", **headers})
         response = connection.getresponse()
         data = response.read(MAX_BODY + 1)
@@ -202,13 +206,12 @@ def _ask(
     return Answer(response.status, data, location, spent)
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    held = connection.sock
-    if held is not None:
-        try:
-            held.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+def _cut(connection: http.client.HTTPConnection, held: list[socket.socket]) -> None:
+    # Once the answer has begun, the connection has let go of its socket; before that,
+    # during a TLS handshake, only the connection knows it.
+    for end in held or [connection.sock]:
+        with contextlib.suppress(OSError, AttributeError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 def _wrong(step: HttpStep, answer: Answer) -> str:  # noqa: PLR0911 - one return a fault

@@ -14,7 +14,7 @@ class Malformed(ValueError):
 
 
 @dataclass(slots=True)
-class Test:
+class Reported:
     """One test as reported."""
 
     name: str
@@ -22,7 +22,7 @@ class Test:
     message: str = ""
 
 
-def parse(data: bytes) -> list[Test]:
+def parse(data: bytes) -> list[Reported]:
     """The tests of a report, in its order. Raises Malformed."""
     if len(data) > MAX_BYTES:
         raise Malformed("too large")
@@ -42,9 +42,9 @@ def parse(data: bytes) -> list[Test]:
 
 class _Reader:
     def __init__(self) -> None:
-        self.tests: list[Test] = []
+        self.tests: list[Reported] = []
         self.report = False
-        self._current: Test | None = None
+        self._current: Reported | None = None
 
     def doctype(self, *_arguments: Any) -> None:
         raise Malformed("document type declared")
@@ -54,7 +54,7 @@ class _Reader:
             self.report = True
         elif name == "testcase":
             where, what = attributes.get("classname", ""), attributes.get("name", "")
-            self._current = Test(f"{where}::{what}" if where else what, "passed")
+            self._current = Reported(f"{where}::{what}" if where else what, "passed")
             self.tests.append(self._current)
         elif self._current is not None and name in ("failure", "error", "skipped"):
             # A test that failed and whose clean-up was skipped has failed.

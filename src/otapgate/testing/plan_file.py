@@ -57,7 +57,7 @@ class HttpForm(Form):
 class CommandForm(Form):
     """A program that must end as said; arguments are a list, there is no shell."""
 
-    argv: Annotated[tuple[Text, ...], Field(min_length=1)]
+    argv: Annotated[list[Text], Field(min_length=1)]
     exit: Annotated[int, Field(ge=0, le=255)] = 0
     contains: Text | None = None
     timeout_seconds: Seconds = 60
@@ -99,7 +99,7 @@ class CaseForm(Form):
     id: Name
     criterion: Name
     title: str = ""
-    steps: Annotated[tuple[StepForm, ...], Field(min_length=1)]
+    steps: Annotated[list[StepForm], Field(min_length=1)]
 
 
 class PlanFileModel(Form):
@@ -107,8 +107,8 @@ class PlanFileModel(Form):
 
     plan: Name
     app: Name
-    criteria: Annotated[tuple[CriterionForm, ...], Field(min_length=1)]
-    cases: Annotated[tuple[CaseForm, ...], Field(min_length=1)]
+    criteria: Annotated[list[CriterionForm], Field(min_length=1)]
+    cases: Annotated[list[CaseForm], Field(min_length=1)]
     files: tuple[Text, ...] = Field(
         (), description="Other files and folders that the steps need, relative to this file."
     )

@@ -310,7 +310,7 @@ def _verdict(  # noqa: PLR0911 - one return a reason
     return _("{n} tests passed.").format(n=len(tests)), True
 
 
-def _named(tests: list[junit.Test]) -> str:
+def _named(tests: list[junit.Reported]) -> str:
     named = []
     for test in tests[:20]:
         first = test.message.strip().splitlines()[0] if test.message.strip() else ""

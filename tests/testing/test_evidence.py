@@ -1,0 +1,68 @@
+"""Evidence without secrets, of a bounded size."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otapgate.testing.evidence import MASK, filter_secrets, longest_form, shorten
+
+SECRET = 'Ge"heim & 123/é'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        quote(SECRET, safe=""),
+        base64.b64encode(SECRET.encode()).decode(),
+    ],
+)
+def test_a_secret_is_found_in_every_form(form: str) -> None:
+    text = filter_secrets(f"before {form} after", [SECRET])
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    assert "heim" not in text
+    assert MASK in text
+
+
+def test_every_line_of_a_key_is_a_secret() -> None:
+    key = "-----BEGIN KEY-----\nAAAABBBBCCCC\n-----END KEY-----\n"
+    assert "AAAABBBB" not in filter_secrets("x AAAABBBBCCCC y", [key])
+
+
+def test_a_secret_within_a_secret_is_masked_whole() -> None:
+    assert filter_secrets("wachtwoord123", ["wachtwoord", "wachtwoord123"]) == MASK
+
+
+def test_empty_secrets_mask_nothing() -> None:
+    assert filter_secrets("plain", ["", " ", "\n"]) == "plain"
+
+
+@given(st.text(), st.lists(st.text(min_size=1), max_size=3))
+def test_no_secret_survives(text: str, secrets: list[str]) -> None:
+    filtered = filter_secrets(text + secrets[0] if secrets else text, secrets)
+    for secret in secrets:
+        if secret.strip() and not set(secret) & set(MASK):
+            assert secret not in filtered
+            assert longest_form(secrets) >= len(secret.encode("utf-8", "replace"))
+
+
+@given(st.text(alphabet=st.characters(), max_size=200), st.integers(2, 50))
+def test_shortened_text_is_storable_and_short(text: str, limit: int) -> None:
+    short = shorten(text, limit)
+    short.encode("utf-8")
+    assert len(short) <= limit + 60
+    if len(text) <= limit:
+        assert short == text
+
+
+def test_lone_surrogates_can_be_kept() -> None:
+    assert shorten("a\udce9b") == "a?b"
