@@ -43,6 +43,7 @@ __all__ = [
     "assemble",
     "check",
     "dearmor",
+    "decode_base64",
     "fingerprint_of_line",
     "from_blob",
     "parse",
