@@ -203,9 +203,7 @@ def _run(
         follower = Follower(
             names, SecretsFilter(settings.secrets.values()), file, settings.on_progress
         )
-        runner = Runner(
-            config, event_handler=follower.event, cancel_callback=interruption.check
-        )
+        runner = Runner(config, event_handler=follower.event, cancel_callback=interruption.check)
         runner.run()
         interruption.reap()
         file.flush()

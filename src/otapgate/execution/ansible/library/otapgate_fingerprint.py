@@ -242,9 +242,7 @@ def answer(spec):
     parts = urllib.parse.urlsplit(spec["url"])
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return {"error": "not an http address"}
-    kind = (
-        http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    )
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         link = kind(parts.hostname, parts.port, timeout=TIMEOUT)
         try:
@@ -296,24 +294,26 @@ def install(spec):
     if not os.path.isdir(root):
         said["absent"] = True
         return said
+    said["executable"] = []
     for relative, item in tree(root, spec.get("ignore", []), set()).items():
         if item["type"] == "folder":
             continue
         if item["type"] == "file":
             said["files"][relative] = item["sha256"]
+            if int(item["mode"], 8) & 0o100:
+                said["executable"].append(relative)
         elif item["type"] == "link":
             said["files"][relative] = "link " + item["target"]
         else:
             said["files"][relative] = item["type"]
     if spec["kind"] == "files":
-        for relative, item in tree(root, spec.get("ignore", []), set()).items():
-            if item["type"] == "file" and int(item["mode"], 8) & 0o111:
-                said.setdefault("executable", []).append(relative)
         return said
     for relative in list(said["files"]):
         folder, slash, name = relative.rpartition("/")
         if slash and folder.endswith(".dist-info") and name == "METADATA":
-            said["distributions"][folder.rpartition("/")[2]] = metadata(os.path.join(root, relative))
+            said["distributions"][folder.rpartition("/")[2]] = metadata(
+                os.path.join(root, relative)
+            )
         if slash and folder.endswith(".dist-info") and name == "RECORD":
             said["records"].update(record(root, relative))
     return said
@@ -367,8 +367,8 @@ def fingerprint(spec):
             said["paths"][path] = {".": {"type": "unreadable", "error": "not an absolute path"}}
             continue
         normal = os.path.normpath(path)
-        said["paths"][path] = {} if normal in skipped else tree(
-            normal, spec.get("exclude", []), skipped
+        said["paths"][path] = (
+            {} if normal in skipped else tree(normal, spec.get("exclude", []), skipped)
         )
     for one in databases:
         said["databases"][one["url"]] = database(one)

@@ -1,0 +1,198 @@
+"""Does every host hold exactly what the release says? (CH06-09)
+
+Pure but for `expected_installs`, which reads the release's own wheels. Missing, different
+and extra items are named by host, in words that don't depend on the user's language.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from otapgate.execution.compare import capped
+from otapgate.execution.wheels import SITE, Wheel, normalised, read_wheels
+from otapgate.ledger.predicates import Completeness
+from otapgate.release.manifest import Install, Manifest
+
+_SITE = re.compile(r"(lib/python\d+\.\d+/site-packages)/")
+_OWN = (
+    "pyvenv.cfg",
+    "bin/python*",
+    "bin/activate*",
+    "bin/Activate.ps1",
+    "bin/deactivate.bat",
+    "bin/pydoc.bat",
+    "lib64",
+    ".gitignore",
+    "CACHEDIR.TAG",
+    ".lock",
+)
+"""What a virtual environment has of itself."""
+FEW = 3
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What an install must hold."""
+
+    install: Install
+    files: dict[str, str] = {}
+    """`files`: path below the root → SHA-256."""
+    executable: tuple[str, ...] = ()
+    wheels: tuple[Wheel, ...] = ()
+
+
+class _Found(msgspec.Struct):
+    missing: list[str]
+    different: list[str]
+    extra: list[str]
+
+
+def expected_installs(manifest: Manifest, release_tree: Path) -> tuple[Expected, ...]:
+    """What each of the manifest's installs must hold, from the release itself. Raises
+    BadInput (`wheel-invalid`)."""
+    return tuple(
+        Expected(install, wheels=read_wheels(release_tree / install.source))
+        if install.kind == "wheels"
+        else _expected_files(manifest, install)
+        for install in manifest.installs
+    )
+
+
+def _expected_files(manifest: Manifest, install: Install) -> Expected:
+    prefix = install.source.rstrip("/") + "/"
+    below = [file for file in manifest.files if file.path.startswith(prefix)]
+    return Expected(
+        install,
+        files={file.path[len(prefix) :]: file.digest.removeprefix("sha256:") for file in below},
+        executable=tuple(file.path[len(prefix) :] for file in below if file.executable),
+    )
+
+
+def completeness(
+    expected: Sequence[Expected], observed: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]
+) -> Completeness:
+    """What every host holds against what it should. `unknown` when a host couldn't be
+    looked at or the release says nothing about what it installs."""
+    found = _Found([], [], [])
+    unseen = []
+    for host in hosts:
+        installs = observed.get(host, {}).get("installs")
+        if not isinstance(installs, list) or len(installs) != len(expected):
+            unseen.append(f"{host}: not looked at")
+            continue
+        for wanted, seen in zip(expected, installs, strict=True):
+            if wanted.install.kind == "wheels":
+                _wheels(host, wanted, seen, found)
+            else:
+                _files(host, wanted, seen, found)
+    known = bool(found.missing or found.different or found.extra)
+    if known:
+        outcome = "incomplete"
+    else:
+        outcome = "unknown" if unseen or not expected or not hosts else "complete"
+    return Completeness(
+        outcome=outcome,  # type: ignore[arg-type]
+        missing=capped(unseen + found.missing),
+        different=capped(found.different),
+        extra=capped(found.extra),
+    )
+
+
+def _files(host: str, wanted: Expected, seen: Mapping[str, Any], found: _Found) -> None:
+    root = str(seen.get("root", wanted.install.root))
+    files: dict[str, str] = seen.get("files", {})
+    if "." in files:  # the root itself is no folder
+        found.different.append(f"{host}: {root}")
+        return
+    executable = set(seen.get("executable", ()))
+    for path, digest in sorted(wanted.files.items()):
+        if path not in files:
+            if not _is_ignored(path, wanted.install.ignore):
+                found.missing.append(f"{host}: {root}/{path}")
+        elif files[path] != digest:
+            found.different.append(f"{host}: {root}/{path}")
+        elif path in wanted.executable and path not in executable:
+            found.different.append(f"{host}: {root}/{path} (not executable)")
+    found.extra += [f"{host}: {root}/{path}" for path in sorted(files.keys() - wanted.files.keys())]
+
+
+def _is_ignored(path: str, patterns: Sequence[str]) -> bool:
+    parts = path.split("/")
+    above = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return any(fnmatch.fnmatchcase(item, one) for item in [*above, *parts] for one in patterns)
+
+
+def _wheels(host: str, wanted: Expected, seen: Mapping[str, Any], found: _Found) -> None:
+    root = str(seen.get("root", wanted.install.root))
+    files: dict[str, str] = seen.get("files", {})
+    sites = sorted({match[1] for path in files if (match := _SITE.match(path))})
+    site = sites[0] if len(sites) == 1 else "lib/python/site-packages"
+    installed = {
+        normalised(str(said.get("name", ""))): str(said.get("version", ""))
+        for said in seen.get("distributions", {}).values()
+    }
+    allowed: set[str] = set()
+    for wheel in wanted.wheels:
+        places = {
+            path.replace(SITE, site, 1) if path.startswith(SITE) else path: digest
+            for path, digest in wheel.files.items()
+        }
+        allowed |= places.keys()
+        version = installed.pop(wheel.name, None)
+        if version is None:
+            found.missing.append(f"{host}: {root}: {wheel.name} {wheel.version}")
+        elif version != wheel.version:
+            found.different.append(f"{host}: {root}: {wheel.name} {version}, not {wheel.version}")
+        else:
+            _placed(f"{host}: {root}", places, files, seen.get("records", {}), found)
+    found.extra += [f"{host}: {root}: {name} {version}" for name, version in installed.items()]
+    _extra(f"{host}: {root}", files, allowed, site, found)
+
+
+def _placed(
+    prefix: str,
+    places: Mapping[str, str | None],
+    files: Mapping[str, str],
+    records: Mapping[str, str],
+    found: _Found,
+) -> None:
+    for path, digest in sorted(places.items()):
+        # what the installer writes itself is checked against what it says it wrote
+        wanted = digest or records.get(path)
+        if path not in files:
+            if digest is not None or path.startswith("bin/"):
+                found.missing.append(f"{prefix}/{path}")
+        elif wanted is not None and files[path] != wanted:
+            found.different.append(f"{prefix}/{path}")
+
+
+def _extra(
+    prefix: str, files: Mapping[str, str], allowed: set[str], site: str, found: _Found
+) -> None:
+    tops = {path[len(site) + 1 :].split("/")[0] for path in allowed if path.startswith(site)}
+    strangers: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(files.keys() - allowed):
+        if any(fnmatch.fnmatchcase(path, own) for own in _OWN) or _is_cache(path, allowed):
+            continue
+        top = path[len(site) + 1 :].split("/")[0] if path.startswith(site + "/") else ""
+        inside = top and top not in tops and path.count("/") > site.count("/") + 1
+        strangers[f"{site}/{top}" if inside else path].append(path)
+    for place, paths in strangers.items():
+        if len(paths) > FEW:
+            found.extra.append(f"{prefix}/{place} ({len(paths)} files)")
+        else:
+            found.extra += [f"{prefix}/{path}" for path in paths]
+
+
+def _is_cache(path: str, allowed: set[str]) -> bool:
+    """Whether it is the compiled form of a file that belongs there."""
+    folder, _slash, name = path.rpartition("/")
+    if not folder.endswith("/__pycache__") or not name.endswith(".pyc"):
+        return False
+    return f"{folder.removesuffix('__pycache__')}{name.split('.')[0]}.py" in allowed
