@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from otapgate import canonical, errors
 from otapgate.acts.workspace import Workspace, new_id
@@ -75,6 +75,7 @@ def run(
     plan = load_plan(plan_file)
     plan_digest, _size = workspace.store.put_file(plan_file)
     result = anonymize(plan, plan_digest, source, target, progress=progress)
+    about = cast("dict[str, Any]", result.manifest)
     manifest = workspace.store.put(canonical.encode(result.manifest))
     days = environment.data.max_age_days if environment is not None else 90
     expires = workspace.now() + timedelta(days=days)
@@ -82,14 +83,14 @@ def run(
     predicate = p.DatasetLoaded(
         dataset=dataset,
         environment=environment.name if environment else None,
-        label=result.label,
+        label=cast(Any, result.label),
         manifest=manifest,
         plan=plan_digest,
-        source=result.manifest["source"]["digest"],
+        source=about["source"]["digest"],
         rows=result.rows,
         bytes=result.bytes,
         leaks=len(result.leaks),
-        k=result.k,
+        k=result.k or 0,
         expires=expires.isoformat(timespec="seconds"),
     )
     answer = {

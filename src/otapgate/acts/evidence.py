@@ -6,7 +6,7 @@ Norms CH06-03, CH06-08; segregation F01, F02.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from otapgate import errors
 from otapgate.acts import changes
@@ -14,7 +14,7 @@ from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.people import check_role
 from otapgate.acts.workspace import Workspace, draft
 from otapgate.i18n import _
-from otapgate.landscape.model import Role
+from otapgate.landscape.model import Role, Stage
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Release
 from otapgate.ledger.statement import Draft
@@ -153,7 +153,7 @@ def _sign_off_role(
         return checked
     day = workspace.now().date().isoformat()
     mine = workspace.state.directory.roles(me, day, street)
-    asked = {s: r for s, r in workspace.landscape.policy.sign_off.items()}.get(stage, ())  # type: ignore[call-overload]
+    asked: tuple[Role, ...] = workspace.landscape.policy.sign_off.get(cast(Stage, stage), ())
     fitting = [r for r in asked if r in mine]
     if len(fitting) == 1:
         return fitting[0]

@@ -97,7 +97,7 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
     finally:
         ledger.close()
     keep_policy(workspace)
-    workspace._signer = signer  # noqa: SLF001 - the founder goes on acting
+    workspace._signer = signer
     return workspace
 
 

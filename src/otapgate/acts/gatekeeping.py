@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from otapgate import canonical, errors
-from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.acts.workspace import Workspace, new_id
 from otapgate.gate.decide import Undecidable, decide
 from otapgate.gate.finding import Action, Decision, Finding, Seen
 from otapgate.gate.registry import load_extensions, rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from otapgate import canonical, errors
 from otapgate.acts.workspace import Workspace, draft, new_id
@@ -100,7 +100,7 @@ def revoke(workspace: Workspace, name: str, key: str | None) -> Draft:
 def check_role(role: str) -> Role:
     """A role by name; raises BadInput with the nearest ones."""
     if role in ROLES:
-        return cast(Role, role)
+        return role
     import difflib
 
     near = difflib.get_close_matches(role, ROLES, 2)
@@ -172,7 +172,7 @@ def confirmable(workspace: Workspace) -> list[dict[str, Any]]:
     return found
 
 
-def confirm(workspace: Workspace, entries: Sequence[int]) -> Draft:
+def confirm(entries: Sequence[int]) -> Draft:
     """Agree, as the second role administrator, to entries that wait."""
     if not entries:
         raise errors.BadInput("nothing-to-confirm", _("Nothing waits for your confirmation."))

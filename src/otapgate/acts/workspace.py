@@ -22,11 +22,11 @@ import msgspec
 
 from otapgate import __version__, errors
 from otapgate.acts import place
-from otapgate.ledger.state import State, fold
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Landscape, Role, Street
 from otapgate.ledger import predicates as p
 from otapgate.ledger.sshsig import signer_fingerprint
+from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import (
     Draft,
     Entry,

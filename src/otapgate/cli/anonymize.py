@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from otapgate import errors
@@ -53,10 +54,18 @@ def check(
         return Reply({"problems": []}, _("{file} is in order.").format(file=plan))
     found = compare(loaded, source, rows=rows)
     lines: list[str] = []
-    for name, sample in found.items():
-        lines += [name, table([_("column"), _("before"), _("after")],
-                              [[str(x) for x in row] for row in sample]), ""]  # fmt: skip
-    return Reply({"problems": [], "sample": found}, "\n".join(lines).rstrip())
+    for sample in found:
+        lines.append(sample.table)
+        for old, new in zip(sample.before, sample.after, strict=True):
+            rows_ = [
+                [column, transform, str(before), str(after)]
+                for column, transform, before, after in zip(
+                    sample.columns, sample.transforms, old, new, strict=True
+                )
+            ]
+            lines += [table([_("column"), _("transform"), _("before"), _("after")], rows_), ""]
+    data = {"problems": [], "sample": [msgspec.to_builtins(x) for x in found]}
+    return Reply(data, "\n".join(lines).rstrip())
 
 
 def run(

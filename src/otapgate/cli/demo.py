@@ -37,4 +37,4 @@ def demo(
             _("The scene is set in {directory}.").format(directory=directory),
         )
     story.tell()
-    return Reply({"directory": str(directory), "change": story.change, "release": story.new})
+    return Reply({"directory": str(directory), "change": story.change, "release": story.new}, "")

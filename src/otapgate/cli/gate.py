@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def gate_rules(
     else:
         with open_workspace() as workspace:
             policy, day = workspace.outline.policy, workspace.now().date().isoformat()
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "code": r.code,
             "slug": r.slug,

@@ -36,6 +36,7 @@ def init(
     from otapgate.acts import founding
     from otapgate.acts.people import read_public_key
     from otapgate.ledger import keys
+    from otapgate.ledger.sshkey import fingerprint_of_line
 
     admins: dict[str, str] = {}
     for text in role_admin or ():
@@ -59,7 +60,7 @@ def init(
     signer = (
         keys.from_file(Path(key).expanduser(), keys.ask_passphrase)
         if key is not None
-        else keys.only_enrolled({keys.fingerprint_of_line(line) for line in admins.values()})
+        else keys.only_enrolled({fingerprint_of_line(line) for line in admins.values()})
     )
     existing = (directory / "otapgate.yml").is_file()
     if existing and (directory / ".otapgate").exists():

@@ -79,7 +79,7 @@ def people_confirm(
         waiting = people.confirmable(workspace)
         chosen = [w for w in waiting if not entries or w["entry"] in entries]
         lines = [f"{w['entry']:>5}  {w['text']}" for w in chosen]
-        draft = people.confirm(workspace, [w["entry"] for w in chosen])
+        draft = people.confirm([w["entry"] for w in chosen])
         if not dry_run:
             confirm("\n".join(lines) + "\n" + _("Do you agree to all of this?"))
         return recorded(workspace, draft, {"confirmed": chosen},

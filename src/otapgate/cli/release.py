@@ -32,7 +32,8 @@ def init(
         files = [str(f.relative_to(workspace.root)) for f in made]
     lines = [_("Written, to be made yours:"), *(f"  {f}" for f in files),
              _("Then: otapgate test plan register plans/{app}.yml, and"
-               " otapgate release build releases/{app}.yml --change ID").format(app=app)]  # fmt: skip
+               " otapgate release build releases/{app}.yml --change ID").format(
+                 app=app)]  # fmt: skip
     return Reply({"files": files}, "\n".join(lines))
 
 
@@ -83,7 +84,7 @@ def show(release: Rel) -> Reply:
         known = gatekeeping.release(workspace, release)
         found = releases.summary(workspace, known)
         made = releases.manifest(workspace, known.digest)
-        files = [{"path": f.path, "digest": f.digest, "size": f.size} for f in made.files]
+        files: list[dict[str, Any]] = [{"path": f.path, "digest": f.digest, "size": f.size} for f in made.files]
 
     def text() -> str:
         lines = [f"{found['name']}  {found['digest']}",
