@@ -51,7 +51,8 @@ class Store:
 
     def put(self, data: bytes) -> str:
         """Keep `data`; returns its digest."""
-        return self._keep(iter((data,)))[0]
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        return digest if self._sound(digest) else self._keep(iter((data,)))[0]
 
     def put_file(self, path: Path) -> tuple[str, int]:
         """Keep a copy of the regular file at `path`, whatever its size; returns digest
@@ -69,6 +70,11 @@ class Store:
                 where=str(path),
             )
         with os.fdopen(source, "rb", buffering=0) as file:
+            # Reading twice is cheaper than writing and syncing what is there already.
+            digest, size = _digest(_source_chunks(file, path))
+            if self._sound(digest):
+                return digest, size
+            file.seek(0)
             return self._keep(_source_chunks(file, path))
 
     def get(self, digest: str) -> bytes:
@@ -157,12 +163,18 @@ class Store:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _settle(self, temporary: int, name: str, digest: str) -> None:
-        """Rename to the final place, unless a sound object is there already. A damaged
-        one is replaced: writing the right bytes again is how a store is mended."""
+    def _sound(self, digest: str) -> bool:
+        """Whether the object is there and verifies."""
         try:
             self._read(digest, lambda _chunk: None)
         except Integrity:
+            return False
+        return True
+
+    def _settle(self, temporary: int, name: str, digest: str) -> None:
+        """Rename to the final place, unless a sound object is there already. A damaged
+        one is replaced: writing the right bytes again is how a store is mended."""
+        if not self._sound(digest):
             final = _name(digest)
             with self._folder("sha256", final[:2], make=True) as folder:
                 os.rename(name, final, src_dir_fd=temporary, dst_dir_fd=folder)
@@ -295,6 +307,15 @@ def _write(folder: int, name: str, chunks: Iterator[bytes]) -> tuple[str, int]:
                 view = view[file.write(view) :]
         os.fchmod(file.fileno(), 0o444)
         os.fsync(file.fileno())
+    return "sha256:" + running.hexdigest(), size
+
+
+def _digest(chunks: Iterator[bytes]) -> tuple[str, int]:
+    running = hashlib.sha256()
+    size = 0
+    for chunk in chunks:
+        running.update(chunk)
+        size += len(chunk)
     return "sha256:" + running.hexdigest(), size
 
 
