@@ -22,6 +22,7 @@ class Covered(msgspec.Struct, frozen=True):
     table: Table
     mode: str
     reason: str | None
+    scan: bool
     rules: dict[str, ColumnRule]
     """By column, in the table's order; all `keep` when the mode is `keep`."""
 
@@ -148,7 +149,7 @@ def _table(plan: Plan, table: Table, problems: list[Problem]) -> Covered | None:
     entry = plan.tables[key]
     if entry.mode != "columns":
         rules = dict.fromkeys((c.name for c in table.stored), _KEEP)
-        return Covered(table, entry.mode, entry.reason, rules)
+        return Covered(table, entry.mode, entry.reason, entry.scan, rules)
     rules = {}
     for column in table.stored:
         rule = _column(plan, key, table.name, column.name, problems)
@@ -165,7 +166,7 @@ def _table(plan: Plan, table: Table, problems: list[Problem]) -> Covered | None:
         for name in entry.columns
         if not any(_matches(name, column) for column in known)
     )
-    covered = Covered(table, "columns", entry.reason, rules)
+    covered = Covered(table, "columns", entry.reason, True, rules)
     for name, rule in rules.items():
         _fits(plan, covered, f"{key}.{name}", rule, problems)
     return covered

@@ -50,6 +50,8 @@ class TableRule(msgspec.Struct, frozen=True, kw_only=True):
     """`keep`, `empty` or `columns`."""
     reason: str | None = None
     columns: dict[str, ColumnRule] = {}
+    scan: bool = True
+    """Emptied tables: whether their texts are looked for in the rest of the result."""
 
 
 class Seen(msgspec.Struct, frozen=True):

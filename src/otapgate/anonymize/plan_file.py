@@ -97,6 +97,7 @@ class TableFile(_File):
 
     keep: Literal["all"] | None = None
     empty: Literal[True] | None = None
+    scan: Literal[False] | None = None
     reason: StrictStr | None = None
     columns: dict[str, Column] | None = None
 
@@ -186,6 +187,10 @@ def _checks(parsed: PlanFile, document: yaml_positions.Document) -> Iterator[Pro
                 _("Table {table} is kept whole without a reason.").format(table=table),
                 loc,
                 _("Add `reason:` that says why no row of it is about a person."),
+            )
+        if entry.scan is False and not (entry.empty and entry.reason):
+            yield document.problem(
+                _("`scan: false` is for emptied tables, and needs a reason."), (*loc, "scan")
             )
         for name, column in (entry.columns or {}).items():
             yield from _column_checks(column, document, (*loc, "columns", name))
@@ -287,6 +292,7 @@ def _typed(parsed: PlanFile, file: str, digest: str, lines: dict[str, int]) -> t
                 mode="keep" if entry.keep else "empty" if entry.empty else "columns",
                 reason=entry.reason,
                 columns={c: _rule(column) for c, column in (entry.columns or {}).items()},
+                scan=entry.scan is not False,
             )
             for name, entry in parsed.tables.items()
         },

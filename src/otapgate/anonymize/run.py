@@ -413,6 +413,8 @@ def unscanned(tables: dict[str, Covered]) -> list[canonical.JSON]:
 
     found: list[canonical.JSON] = []
     for name, covered in tables.items():
+        if not covered.scan:
+            found.append({"column": f"{name}.*", "reason": covered.reason})
         for column, rule in covered.rules.items():
             for each in walk(rule):
                 reason = why_unscanned(each)

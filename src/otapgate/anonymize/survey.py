@@ -90,7 +90,7 @@ _EMPTIED = ColumnRule(transform="drop")
 
 def sensitive(covered: Covered) -> dict[str, ColumnRule]:
     """Columns whose values must not survive, with their rules."""
-    if covered.mode == "keep":
+    if covered.mode == "keep" or not covered.scan:
         return {}
     if covered.mode == "empty":
         # Of an emptied table only text can hold what is worth looking for; numbers and

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 POOL = 2000
 """Words in a pool; names of firms and streets repeat about as often as real ones do."""
-LEAST = 500
+LEAST = 100
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
