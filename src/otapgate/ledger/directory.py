@@ -107,7 +107,7 @@ class Directory(msgspec.Struct):
         found = [s.person for s in self.seats if s.role == role and s.holds(day, street)]
         return tuple(dict.fromkeys(found))
 
-    def apply(self, position: int, by: str, day: str, predicate: p.Predicate, fp: Fingerprint) -> None:
+    def apply(self, position: int, by: str, predicate: p.Predicate, fp: Fingerprint) -> None:
         """Take one act about people or roles into account.
 
         `by` is the signer, already known to hold the role that the act asks for; `fp`
