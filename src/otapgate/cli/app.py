@@ -1,43 +1,187 @@
-"""One command line from arguments to exit code."""
+"""From arguments to an exit code: parse, run one command, show its reply or error."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
-from otapgate import i18n
-from otapgate.cli import failure, language
-from otapgate.cli.options import from_environment, use
-from otapgate.cli.output import render
-from otapgate.errors import OtapgateError
+import typer
+from typer._click.core import Context
+from typer._click.exceptions import ClickException, UsageError
+from typer._click.formatting import HelpFormatter
+from typer.core import TyperCommand, TyperGroup
+
+from otapgate import __version__, errors, i18n
+from otapgate.cli import language
+from otapgate.cli.commands import COMMANDS, Command, Group
+from otapgate.cli.options import HELP, Options, from_environment, options, split, use
+from otapgate.cli.output import Reply, print_json, show_error
+from otapgate.i18n import _
+
+INTERRUPTED = 130
+"""What shells expect after Ctrl-C when nothing was left half-done."""
 
 
-def run(argv: Sequence[str] | None = None) -> int:
-    """Parse `argv` (None: this process's), make the call, print, return the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    # What must be known even when parsing fails: how to say so.
-    before = words[: words.index("--")] if "--" in words else words
-    i18n.use(language.choose(words))
-    use(
-        from_environment(
-            landscape=language.value_of(words, "--landscape"),
-            key=None,
-            json="--json" in before,
-            yes=False,
-            debug="--debug" in before,
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module only to run it."""
+
+    def __init__(self, name: str, group: Group) -> None:
+        super().__init__(name=name, help=_(group.help), no_args_is_help=True, rich_markup_mode=None)
+        self.group = group
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(self.group.commands)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+        known = self.group.commands.get(cmd_name)
+        if known is None:
+            return None
+        return LazyGroup(cmd_name, known) if isinstance(known, Group) else load(cmd_name, known)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        rows = [(name, _(known.help)) for name, known in self.group.commands.items()]
+        with formatter.section(_("Commands")):
+            formatter.write_dl(rows)
+        _everywhere(formatter)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
+        if args and args[0] not in self.group.commands and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], list(self.group.commands), 2)
+            raise errors.Usage(
+                "command-unknown",
+                _("There is no command {name}.").format(name=args[0]),
+                remedy=_("did you mean {names}?").format(names=_(" or ").join(near))
+                if near
+                else f"{ctx.command_path} --help",
+            )
+        return super().resolve_command(ctx, args)
+
+
+class LazyCommand(TyperCommand):
+    """A command whose help ends with the options that hold everywhere, and an example."""
+
+    example = ""
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        _everywhere(formatter)
+        with formatter.section(_("Example")):
+            formatter.write_text(self.example)
+
+
+def _everywhere(formatter: HelpFormatter) -> None:
+    with formatter.section(_("Everywhere")):
+        formatter.write_dl([(name, _(text)) for name, text in HELP])
+
+
+def load(name: str, known: Command) -> LazyCommand:
+    """The command's parser, made from its function's signature."""
+    module, _colon, function = known.target.partition(":")
+    callback = getattr(importlib.import_module(f"otapgate.cli.{module}"), function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=LazyCommand, help=_(known.help))(callback)
+    command = typer.main.get_command(app)
+    assert isinstance(command, LazyCommand), "cls says so"
+    command.example = known.example
+    return command
+
+
+def root() -> LazyGroup:
+    """The whole tree."""
+    return LazyGroup("otapgate", Group(i18n.N_(
+        "Moves a change from test to production, and says no until it is right."), COMMANDS))  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    use(from_environment())
+    i18n.use(language.choose(options()))
+    try:
+        found, rest = split(arguments)
+        use(found)
+        if found.lang is not None and found.lang not in i18n.LANGUAGES:
+            raise errors.Usage(
+                "language-unknown",
+                _("There is no language {name}; there are: {known}.").format(
+                    name=found.lang, known=", ".join(i18n.LANGUAGES)
+                ),
+            )
+        i18n.use(language.choose(found))
+        if rest[:1] == ["--version"]:
+            Reply({"version": __version__}, f"otapgate {__version__}").show()
+            return errors.Exit.OK
+        return _run(rest)
+    except errors.OtapgateError as error:
+        show_error(error, getattr(error, "data", None))
+        return error.exit
+    except ClickException as error:
+        return _usage(error)
+    except KeyboardInterrupt:
+        show_error(errors.Failed("interrupted", _("Interrupted.")))
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone; python would complain again on closing standard output.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.Exit.FAILED
+    except Exception as error:  # noqa: BLE001 - the last resort: fail closed and say where
+        return _unexpected(error)
+
+
+def _run(arguments: list[str]) -> int:
+    reply = root().main(arguments, prog_name="otapgate", standalone_mode=False)
+    if isinstance(reply, Reply):
+        reply.show()
+        sys.stdout.flush()
+        return reply.exit
+    return reply if isinstance(reply, int) else errors.Exit.OK
+
+
+def _usage(error: ClickException) -> int:
+    if error.__class__.__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(error.format_message() + "\n")
+        return errors.Exit.USAGE
+    context = error.ctx if isinstance(error, UsageError) else None
+    remedy = f"{context.command_path} --help" if context is not None else "otapgate --help"
+    show_error(errors.Usage("usage", error.format_message(), remedy=remedy))
+    return errors.Exit.USAGE
+
+
+def _unexpected(error: Exception) -> int:
+    text = "".join(traceback.format_exception(error))
+    if options().debug:
+        sys.stderr.write(text)
+    where = _keep(text)
+    show_error(
+        errors.Failed(
+            "unexpected",
+            _("Something went wrong that otapgate did not foresee: {error}.").format(
+                error=f"{type(error).__name__}: {error}"
+            ),
+            remedy=_("report it with {where}; --debug shows it here").format(where=where or "-"),
         )
     )
-    try:
-        from otapgate.cli.parsing import Call, parse
+    return errors.Exit.FAILED
 
-        call = parse(words)
-        if not isinstance(call, Call):
-            return failure.tell_interrupted() if call == failure.INTERRUPTED else call
-        use(call.options)
-        return int(render(call.function(**call.arguments)))
-    except OtapgateError as error:
-        return failure.tell(error)
-    except KeyboardInterrupt:
-        return failure.tell_interrupted()
-    except Exception as error:  # noqa: BLE001 - the last place where anything can be told
-        return failure.tell_unexpected(error, words)
+
+def _keep(text: str) -> str | None:
+    """Write the traceback where its owner alone can read it."""
+    import tempfile
+
+    try:
+        handle, name = tempfile.mkstemp(prefix="otapgate-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        return None
+    return name
+
+
+__all__ = ["Options", "main", "print_json", "root"]

@@ -1,68 +1,43 @@
-"""Which language to speak, chosen before anything is parsed: help texts depend on it."""
+"""Which language to speak, found before anything is said: option, environment,
+landscape, locale. Reads one line of `otapgate.yml`, so that no YAML parser is loaded."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from otapgate import i18n
-
-_LINE = re.compile(r"""^language:\s*["']?(?P<language>[a-z]{2})["']?\s*(?:#.*)?$""")
-_HEAD = 64 * 1024
+from otapgate.cli.options import Options
+from otapgate.i18n import LANGUAGES
 
 
-def choose(argv: Sequence[str]) -> str:
-    """The language for a command line: `--lang`, else `OTAPGATE_LANG`, else what the
-    landscape says, else the locale's; always one that otapgate has."""
-    wanted = (
-        value_of(argv, "--lang")
-        or os.environ.get("OTAPGATE_LANG")
-        or _of_landscape(argv)
-        or _of_locale()
-    )
-    return wanted if wanted in i18n.LANGUAGES else "en"
+def choose(options: Options) -> str:
+    """`en` or `nl`."""
+    return _known(options.lang) or _of_landscape(options.start) or _of_locale() or "en"
 
 
-def value_of(argv: Sequence[str], option: str) -> str | None:
-    """The last value given to `option`, read without knowing the command's own options.
-
-    Good enough for what must be known before parsing; parsing itself has the last word.
-    """
-    found = None
-    for n, word in enumerate(argv):
-        if word == "--":
-            break
-        if word == option and n + 1 < len(argv):
-            found = argv[n + 1]
-        elif word.startswith(f"{option}="):
-            found = word.partition("=")[2]
-    return found
+def _known(text: str | None) -> str | None:
+    return text if text in LANGUAGES else None
 
 
-def _of_landscape(argv: Sequence[str]) -> str | None:
-    """The `language:` line of the landscape, read without a YAML parser: this runs at every
-    start, and a wrong guess costs no more than a sentence in the other language."""
-    named = value_of(argv, "--landscape") or os.environ.get("OTAPGATE_LANDSCAPE")
+def _of_landscape(start: Path) -> str | None:
     try:
-        here = Path(named).expanduser() if named else Path.cwd()
-        folders = (here,) if named else (here, *here.parents)
-        for folder in folders:
+        here = start.resolve()
+        for folder in (here, *here.parents):
             file = folder / "otapgate.yml"
             if file.is_file():
-                with file.open("rb") as opened:
-                    head = opened.read(_HEAD).decode("utf-8", "replace")
-                found = (_LINE.match(line) for line in head.splitlines())
-                return next((match["language"] for match in found if match), None)
+                match = re.search(
+                    r"^language:\s*[\"']?(\w+)", file.read_text("utf-8", "replace"), re.MULTILINE
+                )
+                return _known(match[1]) if match else None
     except OSError:
-        return None
+        pass
     return None
 
 
-def _of_locale() -> str:
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(variable)
+def _of_locale() -> str | None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name)
         if value:
-            return value[:2].lower()
-    return "en"
+            return _known(value[:2])
+    return None

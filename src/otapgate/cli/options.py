@@ -1,84 +1,110 @@
-"""What is accepted everywhere: which landscape, whose key, how to answer.
+"""Options that hold for every command, wherever they stand on the line.
 
-The options may stand before or after the command. `options()` is how a command reads
-them; which landscape they mean is found by `find_landscape()`.
+They are taken off the arguments before the command is parsed, so `otapgate --json status`
+and `otapgate status --json` are the same. A bare `--` ends that.
 """
 
 from __future__ import annotations
 
 import os
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from otapgate.errors import BadInput
-from otapgate.i18n import _
+from otapgate import errors
+from otapgate.i18n import N_, _
+
+FLAGS = {"--json": "json", "--yes": "yes", "-y": "yes", "--debug": "debug"}
+VALUES = {"--landscape": "landscape", "--key": "key", "--lang": "lang"}
+
+HELP: tuple[tuple[str, str], ...] = (
+    ("--landscape DIR", N_("The landscape; else the nearest otapgate.yml upward.")),
+    ("--key FILE", N_("Who acts: a private key, or the .pub of an agent key.")),
+    ("--json", N_("One JSON object on standard output, nothing else.")),
+    ("--lang nl|en", N_("Language of messages.")),
+    ("--yes, -y", N_("Answer yes where a person would be asked.")),
+    ("--debug", N_("Show where an unexpected error came from.")),
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Options:
-    """The options of this call, environment variables included."""
+    """What was asked for on the whole of the command line."""
 
-    landscape: Path | None = None
-    """As given; None means: look upward from the working directory."""
+    landscape: str | None = None
     key: str | None = None
-    """Private key file, or the `.pub` of an agent key; None means the agent's own."""
+    lang: str | None = None
     json: bool = False
     yes: bool = False
     debug: bool = False
 
     @property
     def start(self) -> Path:
-        """Where looking for the landscape starts."""
-        return self.landscape if self.landscape is not None else Path.cwd()
+        """Where looking for the landscape begins."""
+        return Path(self.landscape or ".")
 
 
-_current: ContextVar[Options] = ContextVar("otapgate_options", default=Options())  # noqa: B039 - frozen
+_current = Options()
 
 
 def options() -> Options:
-    """The options of the call being made."""
-    return _current.get()
+    """The options in force."""
+    return _current
 
 
-def use(chosen: Options) -> None:
-    """Make `chosen` what `options()` returns; for the start of a call, and for tests."""
-    _current.set(chosen)
+def use(found: Options) -> None:
+    """Put options in force; for the entry point."""
+    global _current  # noqa: PLW0603 - one command line per process
+    _current = found
 
 
-def from_environment(
-    *, landscape: str | None, key: str | None, json: bool, yes: bool, debug: bool
-) -> Options:
-    """Options as given, with `OTAPGATE_LANDSCAPE`, `OTAPGATE_KEY` and `OTAPGATE_DEBUG`
-    where nothing was given. An empty variable counts as none."""
-    where = landscape or os.environ.get("OTAPGATE_LANDSCAPE")
+def from_environment() -> Options:
+    """What the environment variables say."""
     return Options(
-        landscape=Path(where).expanduser() if where else None,
-        key=key or os.environ.get("OTAPGATE_KEY") or None,
-        json=json,
-        yes=yes,
-        debug=debug or os.environ.get("OTAPGATE_DEBUG", "") not in ("", "0"),
+        landscape=os.environ.get("OTAPGATE_LANDSCAPE") or None,
+        key=os.environ.get("OTAPGATE_KEY") or None,
+        lang=os.environ.get("OTAPGATE_LANG") or None,
+        debug=os.environ.get("OTAPGATE_DEBUG", "") not in ("", "0"),
     )
 
 
+def split(argv: Sequence[str]) -> tuple[Options, list[str]]:
+    """The options, and the arguments without them; raises Usage for a value left out."""
+    found = from_environment()
+    rest: list[str] = []
+    waiting = list(argv)
+    while waiting:
+        argument = waiting.pop(0)
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            return found, [*rest, argument, *waiting]
+        if argument in FLAGS:
+            found = replace(found, **{FLAGS[argument]: True})
+        elif name in VALUES:
+            if not equals:
+                if not waiting:
+                    raise errors.Usage(
+                        "option-empty", _("{option} needs a value.").format(option=name)
+                    )
+                value = waiting.pop(0)
+            found = replace(found, **{VALUES[name]: value})
+        else:
+            rest.append(argument)
+    return found, rest
+
+
 def find_landscape() -> Path:
-    """The folder of the landscape that the options mean.
+    """The landscape's folder; raises BadInput when there is none."""
+    from otapgate.landscape.load import find_root
 
-    A landscape that was named must be exactly there: guessing the one above it could
-    promote in the wrong landscape. Raises BadInput `landscape-missing`.
-    """
-    from otapgate.landscape.load import ROOT_FILE, find_root
-
-    named = options().landscape
-    if named is None:
-        return find_root(Path.cwd())
-    if not (named / ROOT_FILE).is_file():
-        raise BadInput(
-            "landscape-missing",
-            _("{directory} is no landscape: it has no {file}.").format(
-                directory=named, file=ROOT_FILE
+    asked = options().landscape
+    if asked is not None and not (Path(asked) / "otapgate.yml").is_file():
+        raise errors.BadInput(
+            "landscape-not-found",
+            _("There is no landscape in {directory}: it has no otapgate.yml.").format(
+                directory=asked
             ),
-            remedy=_("Make one with 'otapgate init DIR', or name another with --landscape."),
-            where=str(named),
+            remedy="otapgate init DIR --role-admin NAME=KEY.pub --key KEY",
+            where=asked,
         )
-    return named.absolute()
+    return find_root(options().start)
