@@ -1,0 +1,79 @@
+"""The examples of the how-to guides do what the guides say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from otapgate.landscape.model import Environment
+from otapgate.release import build as building
+from otapgate.release.store import Store
+from otapgate.testing.plan import bundle
+from otapgate.testing.run import PlaybookResult, run
+
+GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
+
+
+def example(guide: str, name: str, root: Path) -> Path:
+    """Write the guide's example with that file name below `root`."""
+    text = (GUIDES / guide).read_text()
+    found = re.search(rf"```yaml\n(# {re.escape(name)}\n.*?)```", text, re.DOTALL)
+    assert found, f"{guide} shows no {name}"
+    return write(root / name, found.group(1))
+
+
+def write(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def release_file(tmp_path: Path) -> Path:
+    for name in ("deploy", "verify", "rollback"):
+        write(tmp_path / f"playbooks/agenda/{name}.yml", "[]\n")
+    write(tmp_path / "releases/wheels/agenda-3.5.4-py3-none-any.whl")
+    write(tmp_path / "build/site/index.html")
+    return example("build-a-release.md", "releases/agenda.yml", tmp_path)
+
+
+def test_the_release_of_the_guide_is_built(release_file: Path, tmp_path: Path) -> None:
+    made = building.build(building.read(release_file, tmp_path), Store(tmp_path / "store"))
+    assert made.name == "agenda@3.5.4"
+    assert {file.path.rpartition("/")[0] for file in made.files} == {
+        "artifacts/site",
+        "artifacts/wheels",
+        "playbooks",
+    }
+
+
+def test_the_plan_of_the_guide_is_carried_out(
+    release_file: Path, tmp_path: Path, environment: Environment
+) -> None:
+    store = Store(tmp_path / "store")
+    made = building.build(building.read(release_file, tmp_path), store)
+    write(
+        tmp_path / "plans/agenda/test_login.py",
+        "import json, os, pathlib\n"
+        "about = json.loads(pathlib.Path(os.environ['OTAPGATE_ENVIRONMENT']).read_text())\n"
+        "def test_staff(): assert about['release']['version'] == '3.5.4'\n",
+    )
+    write(tmp_path / "plans/agenda/count.py", "print('840 pupils')\n")
+    write(tmp_path / "plans/agenda/data.yml", "[]\n")
+    plan = example("write-a-test-plan.md", "plans/agenda.yml", tmp_path)
+    # The service of these tests has no page that asks for a password.
+    write(plan, plan.read_text().replace("status: 401", "status: 404"))
+    (tmp_path / "work").mkdir()
+    variables = {**environment.variables, "database": "/srv/db.sqlite"}
+    result = run(
+        bundle(plan, tmp_path, store),
+        manifest=made,
+        environment=msgspec.structs.replace(environment, variables=variables),
+        workdir=tmp_path / "work",
+        store=store,
+        ansible=lambda _playbook: PlaybookResult(True, "done"),
+    )
+    assert result.outcome == "passed", result.messages
