@@ -113,7 +113,7 @@ COMMANDS: dict[str, Command | Group] = {
             "adopt": Command(
                 "env:adopt",
                 N_("Take in an environment that was there before otapgate, after looking."),
-                "otapgate env adopt administration-P tryton@7.6.22",
+                "otapgate env adopt administration-P tryton@7.6.20",
             ),
         },
     ),
@@ -157,7 +157,7 @@ COMMANDS: dict[str, Command | Group] = {
             "show": Command("release:show", N_("One release, its files and evidence."),
                             "otapgate release show tryton@8.0.12"),
             "diff": Command("release:diff", N_("What differs between two releases."),
-                            "otapgate release diff tryton@7.6.22 tryton@8.0.12"),
+                            "otapgate release diff tryton@7.6.20 tryton@8.0.12"),
         },
     ),
     "test": Group(

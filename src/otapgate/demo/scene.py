@@ -25,6 +25,8 @@ MARK = ".otapgate-demo.json"
 """Notes of a demo's folder: its ports. Its presence says that the folder is ours."""
 
 OLD, NEW = "7.6", "8.0"
+DATABASE = "data/tryton.sqlite"
+"""Below an environment's folder."""
 PORTS = {"T": 18611, "A": 18612, "P": 18613}
 
 
