@@ -132,7 +132,7 @@ def _table(table: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
     if "each" in old and "each" in new and not changed:
         was, now = Counter(old["each"]), Counter(new["each"])
         count = max((was - now).total(), (now - was).total())
-        yield f"table {table}: {count} row{'s' if count != 1 else ''} differ{'' if count != 1 else 's'}"
+        yield f"table {table}: {count} {'row differs' if count == 1 else 'rows differ'}"
     elif not changed or old.get("rows") != new.get("rows"):
         yield f"table {table}: rows differ ({old.get('rows')} → {new.get('rows')})"
 

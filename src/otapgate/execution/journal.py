@@ -61,7 +61,7 @@ class Journal:
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
                     line = b"\n" + line  # what a killed writer left stays a line of its own
                 if os.write(descriptor, line) != len(line):
-                    raise OSError("short write")  # noqa: TRY301 - one place says it
+                    raise OSError("short write")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -172,9 +172,9 @@ def _run(
     scratch: Path,
     label: str,
 ) -> PlaybookResult:
-    from ansible_runner.config.runner import RunnerConfig
-    from ansible_runner.display_callback import __file__ as callback_package
-    from ansible_runner.runner import Runner
+    from ansible_runner.config.runner import RunnerConfig  # type: ignore[import-untyped]
+    from ansible_runner.display_callback import __file__ as callback_package  # type: ignore[import-untyped]
+    from ansible_runner.runner import Runner  # type: ignore[import-untyped]
 
     names = tuple(host.name for host in settings.environment.hosts)
     output = _output_path(settings.run_dir, label)
@@ -248,7 +248,7 @@ def _result(
     )
 
 
-def _why(
+def _why(  # noqa: PLR0911 - one return for each way to fail
     follower: Follower, code: int | None, cancelled: bool, failure: TaskFailure | None
 ) -> tuple[str, str]:
     """Slug and sentence for a run that didn't succeed."""

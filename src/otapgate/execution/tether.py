@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     # start don't get it, since Ansible starts those with all descriptors closed.
     os.set_inheritable(descriptor, True)
     try:
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - a list, no shell
     except OSError as error:
         sys.stderr.write(f"otapgate: {command[0]}: {error.strerror}\n")
     return NOT_STARTED

@@ -1,0 +1,211 @@
+"""What a promotion or rehearsal is about, and what its playbooks are told.
+
+The contract of variables between otapgate and a release's playbooks is made here and
+described in docs/reference/release-contract.md. Running them is the promotion's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from otapgate.errors import BadInput
+from otapgate.execution.events import Progress
+from otapgate.execution.lock import tether_path
+from otapgate.execution.runner import FORKS, Settings
+from otapgate.i18n import _
+from otapgate.landscape.model import Environment
+from otapgate.release.manifest import Manifest
+
+FINGERPRINT = Path(__file__).parent / "ansible" / "fingerprint.yml"
+SNAPSHOT_ROOT = "/var/tmp/otapgate"  # noqa: S108 - survives a reboot, unlike /tmp
+SNAPSHOT_VARIABLE = "otapgate_snapshot_root"
+"""Environment or host variable: where snapshots lie on hosts that aren't local."""
+PATIENCE_SECONDS = 30
+"""How long services may take, after going back, to answer as before."""
+
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One promotion (or rehearsal): which release, where, instead of what."""
+
+    promotion_id: str
+    manifest: Manifest
+    release_tree: Path
+    """Unpacked, read-only, verified: holds `artifacts/` and `playbooks/`."""
+    environment: Environment
+    run_dir: Path
+    """`.otapgate/runs/<id>`: journal, output, snapshot of local hosts."""
+    root: Path
+    """The landscape's folder; the environment's locks lie below it."""
+    put: Callable[[bytes], str]
+    """Keeps evidence in the store; returns its digest."""
+    previous: Manifest | None = None
+    previous_tree: Path | None = None
+    secrets: Mapping[str, str] = {}
+    """Extra variables that must not be seen anywhere."""
+    on_progress: Callable[[Progress], None] | None = None
+    patience: int = PATIENCE_SECONDS
+    forks: int = FORKS
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the environment's hosts."""
+        return tuple(host.name for host in self.environment.hosts)
+
+    def playbook(self, name: str, *, optional: bool = False) -> list[Path]:
+        """The release's playbook of that name, as a list of one, or of none when it is
+        optional and not there. Raises BadInput (`playbook-missing`)."""
+        path = self.release_tree / "playbooks" / name
+        if path.is_file():
+            return [path]
+        if optional:
+            return []
+        raise BadInput(
+            "playbook-missing",
+            _("{release} has no {name}.").format(release=self.manifest.name, name=name),
+            where=f"playbooks/{name}",
+        )
+
+    def settings(self) -> Settings:
+        """What all of the plan's Ansible runs share."""
+        collections = self.release_tree / "playbooks" / "collections"
+        return Settings(
+            environment=self.environment,
+            run_dir=self.run_dir.absolute(),
+            lock=tether_path(self.root.absolute(), self.environment.name),
+            release_variables=self.manifest.variables,
+            secrets=self.secrets,
+            collections=(collections,) if collections.is_dir() else (),
+            forks=self.forks,
+            on_progress=self.on_progress,
+        )
+
+    def variables(self, *, patience: int = 0) -> dict[str, Any]:
+        """The extra variables of the contract."""
+        previous = None
+        if self.previous is not None and self.previous_tree is not None:
+            previous = {
+                **_release(self.previous),
+                "artifacts": str(self.previous_tree.absolute()),
+            }
+        return {
+            "otapgate_release": _release(self.manifest),
+            "otapgate_artifacts": str(self.release_tree.absolute()),
+            "otapgate_environment": {
+                "name": self.environment.name,
+                "stage": self.environment.stage,
+                "street": self.environment.street,
+            },
+            "otapgate_previous": previous,
+            "otapgate_fingerprint_spec": {
+                **_spec(self.manifest),
+                "patience": patience,
+                "expect": "{{ otapgate_expect }}",
+            },
+        }
+
+    def for_previous(self) -> Plan:
+        """The same environment with the previous release in the place of this one, to run
+        that release's own playbooks."""
+        if self.previous is None or self.previous_tree is None:
+            raise ValueError("there is no previous release")
+        return msgspec.structs.replace(
+            self,
+            manifest=self.previous,
+            release_tree=self.previous_tree,
+            previous=None,
+            previous_tree=None,
+        )
+
+    def host_variables(self, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """For every host: its snapshot folder, and how its services answered before."""
+        return {
+            host: {
+                "otapgate_snapshot": self.snapshot_folder(host),
+                "otapgate_expect": _expected(before.get(host, {})),
+            }
+            for host in self.hosts
+        }
+
+    def snapshot_folder(self, host: str) -> str:
+        """Where the host's snapshot is kept, on that host."""
+        if self._is_local(host):
+            return str(self.run_dir.absolute() / "snapshot" / host)
+        own = next(item for item in self.environment.hosts if item.name == host)
+        merged = {**self.environment.variables, **own.variables}
+        root = str(merged.get(SNAPSHOT_VARIABLE, SNAPSHOT_ROOT))
+        return f"{root}/{self.promotion_id}/{host}"
+
+    def make_snapshot_folders(self) -> None:
+        """Make the folders (0700) for local hosts; on others the playbook does."""
+        for host in self.hosts:
+            if self._is_local(host):
+                Path(self.snapshot_folder(host)).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _is_local(self, host: str) -> bool:
+        own = next(item for item in self.environment.hosts if item.name == host)
+        merged = {**self.environment.variables, **own.variables}
+        return bool(merged.get("ansible_connection") == "local")
+
+
+def _release(manifest: Manifest) -> dict[str, str]:
+    return {
+        "name": manifest.name,
+        "app": manifest.app,
+        "version": manifest.version,
+        "digest": manifest.digest,
+    }
+
+
+def _spec(manifest: Manifest) -> dict[str, Any]:
+    """What the fingerprint module must look at; Ansible fills in the templates."""
+    state: dict[str, Any] = {
+        "paths": list(manifest.state.paths),
+        "exclude": list(manifest.state.exclude),
+        "databases": [
+            {"url": one.url, "ignore": list(one.ignore)} for one in manifest.state.databases
+        ],
+        "http": [
+            {
+                "url": one.url,
+                "method": one.method,
+                "body": one.body,
+                "content_type": one.content_type,
+                "compare": one.compare,
+            }
+            for one in manifest.state.http
+        ],
+        "ports": list(manifest.state.ports),
+        "installs": [
+            {"root": one.root, "kind": one.kind, "ignore": list(one.ignore)}
+            for one in manifest.installs
+        ],
+    }
+    return state
+
+
+def _expected(seen: Any) -> dict[str, Any]:
+    """What to wait for. It came from a host and goes back into Ansible, which would
+    evaluate a template in it: only numbers, digests and plain names pass."""
+    http = {
+        key: {
+            name: value
+            for name, value in said.items()
+            if (name == "status" and isinstance(value, int))
+            or (name == "sha256" and isinstance(value, str) and _HEX.match(value))
+        }
+        for key, said in seen.get("http", {}).items()
+        if "{" not in key and isinstance(said, dict)
+    }
+    ports = {
+        key: state
+        for key, state in seen.get("ports", {}).items()
+        if key.isdigit() and state in ("open", "closed")
+    }
+    return {"http": http, "ports": ports}

@@ -1,0 +1,405 @@
+"""The promotion of a release into an environment: snapshot, deploy, verify, prove, or back.
+
+The engine knows playbooks, fingerprints and the run's journal. It holds no lock, asks no
+gate and writes no ledger: who calls it has the environment's lock, an allowed decision
+and a durable started-entry, and records the result. Every step is in the journal before
+it begins, so after a kill at any instant `resume` goes on and `go_back` goes back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from otapgate.errors import Failed, Integrity, OtapgateError, Usage
+from otapgate.execution import compare, runner
+from otapgate.execution.completeness import completeness, expected_installs
+from otapgate.execution.evidence import gather
+from otapgate.execution.journal import Journal
+from otapgate.execution.plan import FINGERPRINT, Plan
+from otapgate.execution.runner import HostOutcome, PlaybookResult, TaskFailure
+from otapgate.i18n import _
+from otapgate.ledger.predicates import Completeness
+
+Outcome: TypeAlias = Literal["succeeded", "rolled-back", "failed", "unfinished"]
+BEFORE = "fingerprint-before.json"
+AFTER = "fingerprint-after.json"
+UNKNOWN = Completeness(outcome="unknown")
+
+
+class PromotionResult(msgspec.Struct, frozen=True):
+    """How a promotion, its resumption or its rollback ended."""
+
+    outcome: Outcome
+    """`rolled-back`: the state is as it was before, compared, or nothing was touched.
+    `failed`: it isn't, see `left`. `unfinished`: stopped on request, to be ended by
+    `resume` or `go_back`."""
+    hosts: dict[str, HostOutcome]
+    completeness: Completeness
+    milliseconds: int
+    """In all, by this command."""
+    milliseconds_ansible: int
+    left: tuple[str, ...]
+    """What is not as it was, after going back."""
+    evidence: str
+    """Digest of the evidence in the store; "" when unfinished."""
+    message: str
+    code: str = ""
+    """Slug of what went wrong first; "" when nothing did."""
+    failed_task: TaskFailure | None = None
+    touched: bool = True
+    """False when nothing that may change a host was begun."""
+
+
+class RunState(msgspec.Struct, frozen=True):
+    """Where a run stands, from its journal alone."""
+
+    kind: Literal["promotion", "rehearsal"]
+    id: str
+    release: str
+    previous: str | None
+    environment: str
+    step: str
+    """The newest step: `snapshot`, `deploy`, `verify`, `rollback` or `finish`."""
+    snapshot_done: bool
+    deploy_begun: bool
+    rolling_back: bool
+    result: PromotionResult | None
+    """Set when the run ended; it may have been killed before the ledger heard of it."""
+
+
+def run_state(run_dir: Path) -> RunState | None:
+    """Where the run in `run_dir` stands; None when it never began. Raises Integrity
+    (`run-damaged`) for a journal whose beginning makes no sense."""
+    records = Journal(run_dir).records()
+    if not records:
+        return None
+    first, last = records[0], records[-1]
+    result = None
+    if last.step == "finish":
+        result = msgspec.convert(last.data["result"], PromotionResult)
+    try:
+        return RunState(
+            **{key: first.data[key] for key in ("kind", "id", "release", "previous")},
+            environment=first.data["environment"],
+            step=last.step,
+            snapshot_done=any(one.step == "snapshot" and one.event == "done" for one in records),
+            deploy_begun=any(one.step == "deploy" for one in records),
+            rolling_back=last.step == "rollback",
+            result=result,
+        )
+    except KeyError as error:
+        raise Integrity(
+            "run-damaged",
+            _("The journal of the run in {path} is damaged.").format(path=run_dir),
+            where=str(run_dir),
+        ) from error
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+    """Ctrl-C: nothing more is touched."""
+
+
+class StepFailed(Exception):  # noqa: N818 - told as a result, never to the user
+    """A step didn't succeed; the state may have to be brought back."""
+
+    def __init__(self, code: str, message: str, result: PlaybookResult | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.result = result
+
+
+class Promotion:
+    """One promotion of one plan. Call one of `run`, `resume` and `go_back`, from the main
+    thread, while holding the environment's lock."""
+
+    def __init__(
+        self, plan: Plan, *, kind: Literal["promotion", "rehearsal"] = "promotion"
+    ) -> None:
+        self.plan = plan
+        self.kind = kind
+        self.journal = Journal(plan.run_dir)
+        self._started = time.monotonic()
+        self._ansible = 0
+        self._completeness = UNKNOWN
+        self._hosts: dict[str, HostOutcome] = {}
+
+    # -- what a caller does
+
+    def run(self) -> PromotionResult:
+        """From the beginning. Raises Usage (`run-exists`) when the run has a journal."""
+        if self.journal.exists():
+            raise Usage(
+                "run-exists",
+                _("There is a run in {path} already.").format(path=self.plan.run_dir),
+            )
+        self.begin()
+        return self._guarded(self._forward)
+
+    def resume(self) -> PromotionResult:
+        """Go on after a kill: from the beginning when the snapshot wasn't whole, back when
+        it was going back, else deploy again. Raises Usage (`nothing-to-resume`) and
+        Integrity (`run-differs`)."""
+        state = self._state()
+        if state.result is not None and state.result.outcome != "unfinished":
+            return state.result
+        if self.kind == "rehearsal" or state.rolling_back:
+            return self.go_back()
+        runner.clear_scratch(self.plan.run_dir)
+        self.journal.append("resume", "noted")
+        return self._guarded(self._deployed if state.snapshot_done else self._forward)
+
+    def go_back(self) -> PromotionResult:
+        """Back to the state before: of an unfinished run, or of a finished one as long as
+        its folder and snapshot are kept."""
+        state = self._state()
+        runner.clear_scratch(self.plan.run_dir)
+        if not state.deploy_begun:
+            return self.finish("rolled-back", (), _("Nothing had been touched."), touched=False)
+        return self._guarded(lambda: self._back(None))
+
+    # -- the way forward
+
+    def begin(self) -> None:
+        """Write the journal's first record."""
+        plan = self.plan
+        self.journal.append(
+            "plan",
+            "noted",
+            kind=self.kind,
+            id=plan.promotion_id,
+            release=plan.manifest.digest,
+            previous=plan.previous.digest if plan.previous else None,
+            environment=plan.environment.name,
+        )
+
+    def _forward(self) -> PromotionResult:
+        try:
+            self.snapshot()
+        except StepFailed as failure:
+            return self._untouched(failure)
+        return self._deployed()
+
+    def _deployed(self) -> PromotionResult:
+        try:
+            self.deploy()
+            self.verify()
+        except StepFailed as failure:
+            return self._back(failure)
+        return self.finish("succeeded", (), _("The release runs, complete."))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Fingerprint, then `snapshot.yml`, in one process; returns the fingerprints.
+        Raises StepFailed."""
+        self.plan.make_snapshot_folders()
+        self.journal.append("snapshot", "begun")
+        optional = self.plan.playbook("snapshot.yml", optional=True)
+        result = self.playbooks("snapshot", [FINGERPRINT, *optional])
+        seen = self._fingerprints(result, "before")
+        bad = compare.unreadable(seen)
+        if bad:
+            raise StepFailed(
+                "state-unreadable",
+                _("What must come back can't be looked at: {what}").format(what="; ".join(bad)),
+                result,
+            )
+        digest = self.journal.keep(BEFORE, seen)
+        self.journal.append("snapshot", "done", fingerprint=digest)
+        return seen
+
+    def deploy(self) -> None:
+        """`deploy.yml`. Raises StepFailed."""
+        self.journal.append("deploy", "begun")
+        result = self.playbooks("deploy", self.plan.playbook("deploy.yml"))
+        self.journal.append("deploy", "done", milliseconds=result.milliseconds)
+
+    def verify(self) -> None:
+        """`verify.yml`, then completeness, in one process. Raises StepFailed."""
+        self.journal.append("verify", "begun")
+        result = self.playbooks("verify", [*self.plan.playbook("verify.yml"), FINGERPRINT])
+        seen = self._fingerprints(result, "after")
+        self.journal.keep(AFTER, seen)
+        expected = expected_installs(self.plan.manifest, self.plan.release_tree)
+        self._completeness = completeness(expected, seen, self.plan.hosts)
+        said = self._completeness
+        if said.outcome == "incomplete" or (expected and said.outcome != "complete"):
+            what = "; ".join([*said.missing, *said.different, *said.extra][:5])
+            raise StepFailed(
+                "incomplete",
+                _("What runs isn't what was accepted: {what}").format(what=what),
+                result,
+            )
+        self.journal.append("verify", "done", completeness=said.outcome)
+
+    # -- the way back
+
+    def back(self) -> tuple[tuple[str, ...], int, PlaybookResult | None]:
+        """`rollback.yml` and `restore.yml`, then compare with the fingerprint before.
+        Returns what is left, how long the playbooks took (ms), and the run that failed."""
+        before = self._before()
+        self.journal.append("rollback", "begun")
+        plan = self.plan
+        failed = None
+        took = time.monotonic()
+        steps = [*plan.playbook("rollback.yml"), *plan.playbook("restore.yml", optional=True)]
+        try:
+            self.playbooks("rollback", steps)
+        except StepFailed as failure:
+            failed = failure
+        milliseconds = round((time.monotonic() - took) * 1000)
+        left: tuple[str, ...] = ()
+        try:
+            looked = [FINGERPRINT, *plan.playbook("compare.yml", optional=True)]
+            seen = self.playbooks("compare", looked, before=before).fingerprints
+        except StepFailed as failure:
+            seen = failure.result.fingerprints if failure.result else {}
+            left = (f"compare: {failure.message}",)
+            failed = failed or failure
+        left += compare.compare_state(before, seen)
+        if failed is not None and not left and failed.code != "cancelled":
+            left = (f"rollback: {failed.message}",)
+        self.journal.append("rollback", "failed" if left else "done", left=list(left))
+        return left, milliseconds, failed.result if failed else None
+
+    def _back(self, why: StepFailed | None) -> PromotionResult:
+        left, _milliseconds, _failed = self.back()
+        if left:
+            message = _("The state before could not be restored: {what}").format(
+                what="; ".join(left[:5])
+            )
+        else:
+            message = _("The state before was restored, and compared.")
+        if why is not None:
+            message = f"{why.message} {message}"
+        return self.finish("failed" if left else "rolled-back", left, message, why=why)
+
+    def _untouched(self, why: StepFailed) -> PromotionResult:
+        """Something failed before anything was deployed."""
+        self.journal.append("snapshot", "failed", code=why.code)
+        message = _("{why} Nothing was deployed.").format(why=why.message)
+        return self.finish("rolled-back", (), message, why=why, touched=False)
+
+    # -- shared
+
+    def playbooks(
+        self, label: str, playbooks: Sequence[Path], *, before: Any = None
+    ) -> PlaybookResult:
+        """Run playbooks with the contract's variables. Raises StepFailed, and Stopped
+        after Ctrl-C."""
+        plan = self.plan
+        result = runner.run_playbooks(
+            plan.settings(),
+            playbooks,
+            label=label,
+            variables=plan.variables(patience=plan.patience if before is not None else 0),
+            host_variables=plan.host_variables(before or {}),
+        )
+        self._ansible += result.milliseconds
+        self._hosts = dict(result.hosts)
+        if result.cancelled:
+            raise Stopped
+        if not result.ok:
+            raise StepFailed(result.code, result.message, result)
+        return result
+
+    def _fingerprints(self, result: PlaybookResult, when: str) -> dict[str, Any]:
+        unseen = [host for host in self.plan.hosts if host not in result.fingerprints]
+        if unseen:
+            raise StepFailed(
+                "host-not-seen",
+                _("{hosts}: not looked at ({when}).").format(hosts=", ".join(unseen), when=when),
+                result,
+            )
+        return dict(result.fingerprints)
+
+    def _before(self) -> dict[str, Any]:
+        record = self.journal.last("snapshot", "done")
+        if record is None:
+            raise Usage("no-snapshot", _("The run has no snapshot to go back to."))
+        kept: dict[str, Any] = self.journal.kept(BEFORE, record.data["fingerprint"])
+        return kept
+
+    def _state(self) -> RunState:
+        state = run_state(self.plan.run_dir)
+        if state is None:
+            raise Usage(
+                "nothing-to-resume",
+                _("There is no run in {path}.").format(path=self.plan.run_dir),
+            )
+        plan = self.plan
+        previous = plan.previous.digest if plan.previous else None
+        wanted = (plan.manifest.digest, previous, plan.environment.name)
+        if (state.release, state.previous, state.environment) != wanted:
+            raise Integrity(
+                "run-differs",
+                _("The run in {path} is of another release or environment.").format(
+                    path=plan.run_dir
+                ),
+                where=str(plan.run_dir),
+            )
+        self.kind = state.kind
+        return state
+
+    def _guarded(self, act: Any) -> PromotionResult:
+        """Ctrl-C, wherever it comes, ends in an unfinished result and nothing more."""
+        try:
+            result: PromotionResult = act()
+        except (Stopped, KeyboardInterrupt):
+            return self.unfinished()
+        except Failed as error:
+            # no Ansible, a full disk: as much in the middle as a kill would be
+            return self.unfinished(error)
+        return result
+
+    def unfinished(self, error: OtapgateError | None = None) -> PromotionResult:
+        """The result of a run that stopped in the middle."""
+        message = _("Stopped at your request; go on with --resume, or go back with rollback.")
+        return PromotionResult(
+            outcome="unfinished",
+            hosts=self._hosts,
+            completeness=self._completeness,
+            milliseconds=self.elapsed(),
+            milliseconds_ansible=self._ansible,
+            left=(),
+            evidence="",
+            message=error.message if error else message,
+            code=error.code if error else "cancelled",
+        )
+
+    def elapsed(self) -> int:
+        """Milliseconds since this command began."""
+        return round((time.monotonic() - self._started) * 1000)
+
+    def finish(
+        self,
+        outcome: Outcome,
+        left: tuple[str, ...],
+        message: str,
+        *,
+        why: StepFailed | None = None,
+        touched: bool = True,
+    ) -> PromotionResult:
+        """Gather the evidence and note the end in the journal."""
+        failed = why.result if why else None
+        result = PromotionResult(
+            outcome=outcome,
+            hosts=dict(failed.hosts) if failed else self._hosts,
+            completeness=self._completeness,
+            milliseconds=self.elapsed(),
+            milliseconds_ansible=self._ansible,
+            left=left,
+            evidence="",
+            message=message,
+            code=why.code if why else "",
+            failed_task=failed.failed_task if failed else None,
+            touched=touched,
+        )
+        evidence = gather(self.plan, self.kind, msgspec.to_builtins(result))
+        result = msgspec.structs.replace(result, evidence=evidence)
+        self.journal.append("finish", "noted", result=msgspec.to_builtins(result))
+        return result
