@@ -221,7 +221,7 @@ def _mistyped(
     if kind.startswith("bool") and isinstance(value, str):
         return message, _("Write true or false, without quotes.")
     if value is None:
-        return message, _("Fill it in, or delete the line to leave it out.")
+        return message, _("Fill it in.")
     return message, _("Change it to {expected}.").format(expected=expected)
 
 
