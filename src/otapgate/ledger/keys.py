@@ -168,7 +168,7 @@ class _AgentKey:
         with _agent() as agent:
             for key, public in _accepted(agent):
                 if public == self.public:
-                    signature = key.sign_ssh_data(data, algorithm)
+                    signature = bytes(key.sign_ssh_data(data, algorithm))
                     break
             else:
                 raise _not_in_agent(self.public)
