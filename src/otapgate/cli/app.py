@@ -14,6 +14,7 @@ import typer
 from typer._click.core import Context
 from typer._click.exceptions import ClickException, UsageError
 from typer._click.formatting import HelpFormatter
+from typer._coercion import RuntimeParam
 from typer.core import TyperCommand, TyperGroup
 
 from otapgate import __version__, errors, i18n
@@ -27,8 +28,27 @@ INTERRUPTED = 130
 """What shells expect after Ctrl-C when nothing was left half-done."""
 
 
+class Plain(RuntimeParam):
+    """Text and flags as they were typed. Typer would load pydantic (0.1 s) to say the same."""
+
+    def _coerce_value(self, value: Any, param: Any, ctx: Context) -> Any:
+        return value
+
+
+def _plainly(params: list[Any]) -> list[Any]:
+    """Take text and flags as they come."""
+    for param in params:
+        found = getattr(param, "type_descriptor", None)
+        if found is not None and found.annotation in (str, str | None, bool):
+            param._runtime_param = Plain(found.parameter_info, found.annotation)
+    return params
+
+
 class LazyGroup(TyperGroup):
     """A group that imports a command's module only to run it."""
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        return _plainly(super().get_params(ctx))
 
     def __init__(self, name: str, group: Group) -> None:
         super().__init__(name=name, help=_(group.help), no_args_is_help=True, rich_markup_mode=None)
@@ -68,6 +88,9 @@ class LazyCommand(TyperCommand):
     """A command whose help ends with the options that hold everywhere, and an example."""
 
     example = ""
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        return _plainly(super().get_params(ctx))
 
     def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
         _everywhere(formatter)
