@@ -22,7 +22,7 @@ def gather(plan: Plan, kind: Literal["promotion", "rehearsal"], result: dict[str
         for name in ("fingerprint-before.json", "fingerprint-after.json")
         if (plan.run_dir / name).is_file()
     }
-    said = {
+    said: dict[str, Any] = {
         "kind": kind,
         "id": plan.promotion_id,
         "release": plan.manifest.digest,

@@ -100,11 +100,11 @@ def run_state(run_dir: Path) -> RunState | None:
         ) from error
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+class Stopped(Exception):
     """Ctrl-C: nothing more is touched."""
 
 
-class StepFailed(Exception):  # noqa: N818 - told as a result, never to the user
+class StepFailed(Exception):
     """A step didn't succeed; the state may have to be brought back."""
 
     def __init__(self, code: str, message: str, result: PlaybookResult | None = None) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # Old Python and os.path on purpose: it runs on hosts, by whatever Python they have, and
 # paths may be no text. Table names are quoted by the one function that does so.
-# ruff: noqa: UP020, UP031, PTH, S608
+# ruff: noqa: UP020, UP031, S608, PTH110, PTH112, PTH115, PTH117, PTH118, PTH120, PTH208
 # mypy: ignore-errors
 """Looks at a host and says what is there: an Ansible module without Ansible's code.
 
