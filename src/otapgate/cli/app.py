@@ -117,8 +117,8 @@ def load(name: str, known: Command) -> LazyCommand:
 
 def root() -> LazyGroup:
     """The whole tree."""
-    return LazyGroup("otapgate", Group(i18n.N_(
-        "Moves a change from test to production, and says no until it is right."), COMMANDS))  # fmt: skip
+    what = i18n.N_("Moves a change from test to production, and says no until it is right.")
+    return LazyGroup("otapgate", Group(what, COMMANDS))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.Exit.FAILED
-    except Exception as error:  # noqa: BLE001 - the last resort: fail closed and say where
+    except Exception as error:  # the last resort: fail closed and say where
         return _unexpected(error)
 
 
