@@ -39,7 +39,7 @@ def peek(path: Path, size: int | None = None) -> Head:
             if level == 0:
                 query = "SELECT leaf FROM entry WHERE ? = 0 AND position = ?"
             for (found,) in raw.execute(query, (level, index)):
-                return bytes(found)
+                return sqlite.hash_of(found, path)
             raise sqlite.damaged(path, _("its tree lacks a node"))
 
         return Head(origin, size, merkle.root_at(node, size).hex())

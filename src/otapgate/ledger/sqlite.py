@@ -20,6 +20,7 @@ import msgspec
 
 from otapgate import errors
 from otapgate.i18n import _
+from otapgate.ledger.merkle import HASH_SIZE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -115,8 +116,11 @@ def check_file(path: Path) -> None:
 
 def connect(path: Path, *, mode: str = "ro", wait: float = WAIT) -> sqlite3.Connection:
     """A connection to an existing file; `mode` is SQLite's: ro or rw."""
+    # In a folder that can't be written, SQLite can't make the files beside the database
+    # that WAL needs even to read. Where there are none, nobody writes either.
+    frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
     return sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        f"file:{quote(str(path.absolute()))}?mode={mode}" + ("&immutable=1" if frozen else ""),
         uri=True,
         timeout=wait,
         isolation_level=None,
@@ -138,7 +142,7 @@ def read_origin(raw: sqlite3.Connection, path: Path) -> str:
         )
     meta = dict(raw.execute("SELECT key, value FROM meta").fetchall())
     version = str(meta.get("format", ""))
-    if not version.isdecimal() or "origin" not in meta:
+    if not version.isdecimal() or len(version) > 6 or "origin" not in meta:
         raise damaged(path, _("its table meta is incomplete"))
     if int(version) > FORMAT:
         raise errors.Integrity(
@@ -158,6 +162,13 @@ def typed(row: Any, kind: type[T], path: Path) -> T:
         return msgspec.convert(row, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise damaged(path, _("a row holds values of the wrong type")) from error
+
+
+def hash_of(value: Any, path: Path) -> bytes:
+    """A hash as read, with its type and length checked."""
+    if not isinstance(value, bytes) or len(value) != HASH_SIZE:
+        raise damaged(path, _("its tree holds something that is no hash"))
+    return value
 
 
 def damaged(path: Path, reason: str) -> errors.Integrity:

@@ -287,10 +287,10 @@ class Ledger:
         if leaves:
             chosen = sa.select(_entry.c.position, _entry.c.leaf)
             for position, leaf in connection.execute(chosen.where(_entry.c.position.in_(leaves))):
-                found[0, position] = leaf
+                found[0, position] = sqlite.hash_of(leaf, self._path)
         if nodes:
             for level, index, one in connection.execute(sa.select(_node).where(sa.or_(*nodes))):
-                found[level, index] = one
+                found[level, index] = sqlite.hash_of(one, self._path)
         if len(found) != len(wanted):
             raise sqlite.damaged(self._path, _("its tree lacks a node"))
         return found
