@@ -138,8 +138,9 @@ def bsn() -> NumberFormat:
 
     def canonical(values: pl.Series) -> pl.Series:
         bare = values.str.replace_all(r"[ .\-]", "")
-        # A BSN kept as a number has lost its leading zero; give it back.
-        digits = bare.str.contains(r"^\d{7,9}$")
+        # A BSN kept as a number has lost its leading zeros; give them back. Three at most:
+        # the test range begins with 000, real ones with one.
+        digits = bare.str.contains(r"^\d{6,9}$")
         return bare.str.zfill(9).zip_with(digits, values)
 
     def valid(values: pl.Series) -> pl.Series:
