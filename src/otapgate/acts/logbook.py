@@ -87,7 +87,9 @@ def verify(workspace: Workspace, pin_file: Path | None) -> dict[str, Any]:
             {"entry": 0, "what": _("the ledger is of {origin}, the landscape says {other}").format(
                 origin=found.state.directory.origin, other=workspace.outline.origin)}
         )  # fmt: skip
-    replayed: dict[str, Any] = {"replayed": 0, "same": 0, "different": []} if problems else replay(workspace)
+    replayed: dict[str, Any] = (
+        {"replayed": 0, "same": 0, "different": []} if problems else replay(workspace)
+    )
     problems += [
         {"entry": None, "what": _("the decision {id} doesn't come out the same").format(
             id=d["decision"])}

@@ -6,6 +6,7 @@ run, finished-entry. Norms CH05-07, CH06-02, CH06-06, CH06-09; RBK-1.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ from otapgate.ledger.state import Release, State, Unfinished
 from otapgate.ledger.statement import Draft
 
 if TYPE_CHECKING:
-    from otapgate.execution.promotion import Plan, PromotionResult
-    from otapgate.gate.finding import Decision
+    from otapgate.execution.events import Progress as Event
+    from otapgate.execution.plan import Plan
+    from otapgate.execution.promotion import PromotionResult, RunState
+    from otapgate.gate.finding import Decision, Seen
 
 Progress = Callable[[str], None]
 
@@ -87,36 +90,53 @@ def _plan(
     progress: Progress,
 ) -> Iterator[Plan]:
     """Everything a run needs, releases unpacked from the store and verified."""
-    from otapgate.execution.promotion import Plan, Unpacked
+    from otapgate.execution.plan import Plan
+    from otapgate.release.manifest import Manifest
     from otapgate.release.unpack import remove, unpack
 
     folder = workspace.hidden / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     trees: list[Path] = []
 
-    def unpacked(digest: str, name: str) -> Unpacked:
+    def unpacked(digest: str, name: str) -> tuple[Manifest, Path]:
         found = manifest_of(workspace, digest)
         tree = folder / name
         if tree.exists():
             remove(tree)
-        unpack(found, workspace.store, tree)
         trees.append(tree)
-        return Unpacked(found, tree)
+        unpack(found, workspace.store, tree)
+        return found, tree
 
     try:
+        manifest, tree = unpacked(release.digest, "release")
+        before = unpacked(previous, "previous") if previous is not None else (None, None)
         yield Plan(
-            id=run_id,
-            root=workspace.root,
-            run_dir=folder,
+            promotion_id=run_id,
+            manifest=manifest,
+            release_tree=tree,
             environment=environment,
-            release=unpacked(release.digest, "release"),
-            previous=unpacked(previous, "previous") if previous is not None else None,
+            run_dir=folder,
+            root=workspace.root,
             put=workspace.store.put,
-            progress=progress,
+            previous=before[0],
+            previous_tree=before[1],
+            on_progress=lambda event: _tell(event, progress),
         )
     finally:
-        for tree in trees:
-            remove(tree)
+        for made in trees:
+            if made.exists():
+                remove(made)
+
+
+def _tell(event: Event, progress: Progress) -> None:
+    """One line for each thing that a host did, as it happens."""
+    if event.kind == "host" and event.outcome != "skipped":
+        progress(f"  {event.host}: {event.name}: {event.outcome}")
+
+
+def _forget(workspace: Workspace, run_id: str) -> None:
+    """Remove the folder of a run that nothing can need any more."""
+    shutil.rmtree(workspace.hidden / "runs" / run_id, ignore_errors=True)
 
 
 def promote(
@@ -148,6 +168,7 @@ def promote(
             return _resume(workspace, environment, release, change, open_, progress)
         if open_ is not None:
             raise busy(workspace, open_)
+        _no_open_rehearsal(workspace, environment)
         return _promote(workspace, environment, release, change, dry_run, progress)
 
 
@@ -159,54 +180,95 @@ def _promote(
     dry_run: bool,
     progress: Progress,
 ) -> Promoted:
-    from otapgate.execution.guard import start_inventory_check
-    from otapgate.execution.promotion import promote as carry_out
-
     state = workspace.state
-    run_id = new_id("prom")
     seen = gatekeeping.see(workspace, release)
-    guard = None
-    if not seen.store_problems:
-        # It takes as long as a small playbook, so it runs beside the decision.
-        guard = start_inventory_check(
-            workspace.root, environment, manifest_of(workspace, release.digest), workspace.store
-        )
+    if seen.store_problems:
+        answer = _decide(workspace, environment, release, change, seen, dry_run)
+        raise _damaged(release, seen.store_problems, answer.decision)
+    running = state.environment(environment.name).running
+    previous = running.release if running is not None else None
+    run_id = new_id("prom")
+    promoted: Promoted | None = None
     try:
-        decision = gatekeeping.ask(
-            workspace, release, environment, change,
-            actor=workspace.me, landscape=workspace.landscape, state=state, seen=seen,
-        )  # fmt: skip
-        if dry_run:
-            answer = gatekeeping.as_json(workspace, decision, None)
-            return Promoted(answer, decision.outcome == "allowed")
-        decided = _record_decision(workspace, decision, seen, release)
-        answer = gatekeeping.as_json(workspace, decision, decided)
-        if decision.outcome == "refused":
-            if seen.store_problems:
-                raise _damaged(release, seen.store_problems, answer)
-            return Promoted(answer, False)
-        problems = guard.result() if guard is not None else []
+        with _plan(workspace, environment, release, previous, run_id, progress) as plan:
+            promoted = _guarded(workspace, plan, release, change, seen, dry_run)
+            return promoted
     finally:
-        if guard is not None:
-            guard.close()
+        if promoted is None or promoted.promotion is None:
+            # Refused, or stopped before anything began. An open promotion keeps its folder.
+            workspace._state = None
+            if not _is_open(workspace, environment, run_id):
+                _forget(workspace, run_id)
+
+
+def _is_open(workspace: Workspace, environment: Environment, run_id: str) -> bool:
+    try:
+        open_ = _unfinished(workspace.state, environment)
+    except errors.OtapgateError:
+        return True  # when in doubt, keep what could be needed
+    return open_ is not None and open_.id == run_id
+
+
+def _guarded(
+    workspace: Workspace, plan: Plan, release: Release, change: str, seen: Seen, dry_run: bool
+) -> Promoted:
+    """Decide, with Ansible's own view of the inventory asked meanwhile; then run."""
+    from otapgate.execution.guard import check_release, start_inventory_check
+    from otapgate.execution.promotion import Promotion
+
+    guard = start_inventory_check(plan)
+    try:
+        promoted = _decide(workspace, plan.environment, release, change, seen, dry_run)
+        if dry_run or not promoted.allowed:
+            return promoted
+        problems = [*check_release(plan), *guard.result()]
+    finally:
+        guard.cancel()
     if problems:
         raise errors.BadInput(
             "inventory-escapes",
-            _("Ansible would reach other hosts than those of {environment}; nothing was done.")
-            .format(environment=environment.name),
+            _(
+                "Ansible would reach other hosts than those of {environment}; nothing was done."
+            ).format(environment=plan.environment.name),
             problems=tuple(problems),
-            where=environment.file,
-        )  # fmt: skip
-    running = state.environment(environment.name).running
-    previous = running.release if running is not None else None
-    with _plan(workspace, environment, release, previous, run_id, progress) as plan:
-        started = p.PromotionStarted(
-            run_id, decided, release.digest, previous, environment.name, change
+            where=plan.environment.file,
         )
-        subjects = [(release.name, release.digest)]
-        entries = [workspace.record(draft("promotion-started", started, subjects))]
-        result = carry_out(plan)
-        return _finish(workspace, plan, release, answer, entries, result)
+    started = p.PromotionStarted(
+        plan.promotion_id,
+        str(promoted.decision["id"]),
+        release.digest,
+        plan.previous.digest if plan.previous is not None else None,
+        plan.environment.name,
+        change,
+    )
+    subjects = [(release.name, release.digest)]
+    entries = [workspace.record(draft("promotion-started", started, subjects))]
+    result = Promotion(plan).run()
+    return _finish(workspace, plan, release, promoted.decision, entries, result)
+
+
+def _decide(
+    workspace: Workspace,
+    environment: Environment,
+    release: Release,
+    change: str,
+    seen: Seen,
+    dry_run: bool,
+) -> Promoted:
+    """Ask the gate and, but for a dry run, record what it says."""
+    decision = gatekeeping.ask(
+        workspace,
+        release,
+        environment,
+        change,
+        actor=workspace.me,
+        landscape=workspace.landscape,
+        state=workspace.state,
+        seen=seen,
+    )
+    decided = None if dry_run else _record_decision(workspace, decision, seen, release)
+    answer = gatekeeping.as_json(workspace, decision, decided)
+    return Promoted(answer, decision.outcome == "allowed")
 
 
 def _damaged(release: Release, files: tuple[str, ...], answer: dict[str, Any]) -> errors.Integrity:
@@ -222,7 +284,7 @@ def _damaged(release: Release, files: tuple[str, ...], answer: dict[str, Any]) -
     return error
 
 
-def _record_decision(workspace: Workspace, decision: Decision, seen: Any, release: Release) -> str:
+def _record_decision(workspace: Workspace, decision: Decision, seen: Seen, release: Release) -> str:
     name, act = gatekeeping.to_draft(workspace, decision, workspace.landscape, seen, release)
     workspace.record(act)
     return name
@@ -238,7 +300,7 @@ def _finish(
 ) -> Promoted:
     if result.outcome != "unfinished":
         finished = p.PromotionFinished(
-            plan.id,
+            plan.promotion_id,
             plan.environment.name,
             release.digest,
             result.outcome,
@@ -256,7 +318,7 @@ def _finish(
         answer,
         True,
         {
-            "id": plan.id,
+            "id": plan.promotion_id,
             "outcome": result.outcome,
             "entries": entries,
             "hosts": dict(result.hosts),
@@ -289,7 +351,7 @@ def _resume(
     open_: Unfinished | None,
     progress: Progress,
 ) -> Promoted:
-    from otapgate.execution.promotion import resume as carry_on
+    from otapgate.execution.promotion import Promotion
 
     if open_ is None or open_.kind != "promotion":
         raise errors.BadInput(
@@ -303,7 +365,7 @@ def _resume(
         raise busy(workspace, open_)
     answer = _decision_of(workspace, open_.id)
     with _plan(workspace, environment, release, open_.previous, open_.id, progress) as plan:
-        return _finish(workspace, plan, release, answer, [], carry_on(plan))
+        return _finish(workspace, plan, release, answer, [], Promotion(plan).resume())
 
 
 def _decision_of(workspace: Workspace, promotion: str) -> dict[str, Any]:
@@ -333,6 +395,9 @@ def rollback(
         open_ = _unfinished(state, environment)
         if open_ is not None:
             return _end(workspace, environment, open_, dry_run, progress)
+        rehearsal = open_rehearsal(workspace, environment.name)
+        if rehearsal is not None:
+            return _end_rehearsal(workspace, environment, rehearsal, dry_run, progress)
         return _undo(workspace, environment, state, dry_run, progress, confirm)
 
 
@@ -343,7 +408,7 @@ def _end(
     dry_run: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    from otapgate.execution.promotion import go_back
+    from otapgate.execution.promotion import Promotion
 
     release = workspace.state.releases[open_.release]
     target = workspace.state.releases.get(open_.previous or "")
@@ -360,7 +425,7 @@ def _end(
         # The state before is kept in the run of the promotion that is being undone.
         run_id = _undone_by(workspace, open_.id)
     with _plan(workspace, environment, release, open_.previous, run_id, progress) as plan:
-        result = go_back(plan)
+        result = Promotion(plan).go_back()
         if result.outcome == "unfinished":
             return {**answer, "outcome": "unfinished", "message": result.message, "left": []}
         if open_.kind == "rollback":
@@ -392,7 +457,7 @@ def _undo(
     progress: Progress,
     confirm: Callable[[str], None],
 ) -> dict[str, Any]:
-    from otapgate.execution.promotion import go_back
+    from otapgate.execution.promotion import Promotion
 
     history = state.environment(environment.name).history
     if not history or history[-1].by_act == "adopted":
@@ -426,7 +491,7 @@ def _undo(
             rollback_id, now.by_act, environment.name, release.digest, previous
         )
         workspace.record(draft("rollback-started", started, [(release.name, release.digest)]))
-        result = go_back(plan)
+        result = Promotion(plan).go_back()
         if result.outcome == "unfinished":
             return {**answer, "outcome": "unfinished", "message": result.message, "left": []}
         return _finish_rollback(workspace, plan, rollback_id, release, previous, answer, result)
@@ -461,6 +526,67 @@ def _finish_rollback(
     }
 
 
+def open_rehearsal(workspace: Workspace, environment: str) -> RunState | None:
+    """A rehearsal that was cut off in the environment: its folder is still there."""
+    folder = workspace.hidden / "runs"
+    if not folder.is_dir():
+        return None
+    for found in sorted(folder.glob("rehearsal-*")):
+        from otapgate.execution.promotion import run_state
+
+        state = run_state(found)
+        if state is not None and state.environment == environment:
+            return state
+    return None
+
+
+def _no_open_rehearsal(workspace: Workspace, environment: Environment) -> None:
+    found = open_rehearsal(workspace, environment.name)
+    if found is not None:
+        raise errors.Busy(
+            "rehearsal-unfinished",
+            _("A rehearsal in {environment} was cut off; what runs there is uncertain.").format(
+                environment=environment.name
+            ),
+            remedy=f"otapgate rollback {environment.name}",
+        )
+
+
+def _end_rehearsal(
+    workspace: Workspace,
+    environment: Environment,
+    found: RunState,
+    dry_run: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring the environment back to what ran before a rehearsal that was cut off."""
+    from otapgate.execution.promotion import Promotion
+
+    release = workspace.state.releases[found.release]
+    target = workspace.state.releases.get(found.previous or "")
+    answer = {
+        "id": found.id,
+        "environment": environment.name,
+        "from": release.name,
+        "to": target.name if target else None,
+    }
+    if dry_run:
+        return {**answer, "outcome": None, "dry_run": True}
+    with _plan(workspace, environment, release, found.previous, found.id, progress) as plan:
+        result = Promotion(plan, kind="rehearsal").go_back()
+    restored = result.outcome == "rolled-back"
+    if restored:
+        _forget(workspace, found.id)
+    outcome = "unfinished" if result.outcome == "unfinished" else "failed"
+    return {
+        **answer,
+        "outcome": "restored" if restored else outcome,
+        "left": list(result.left),
+        "message": result.message,
+        "entries": [],
+    }
+
+
 def rehearse(
     workspace: Workspace, name: str, env: str, faults: str, progress: Progress
 ) -> tuple[dict[str, Any], Draft]:
@@ -488,6 +614,7 @@ def rehearse(
         open_ = _unfinished(state, environment)
         if open_ is not None:
             raise busy(workspace, open_)
+        _no_open_rehearsal(workspace, environment)
         running = state.environment(environment.name).running
         if running is not None and running.release == release.digest:
             raise errors.BadInput(
@@ -502,6 +629,15 @@ def rehearse(
         rehearsal_id = new_id("rehearsal")
         with _plan(workspace, environment, release, previous, rehearsal_id, progress) as plan:
             result = carry_out(plan, faults)
+        if result.outcome == "unfinished":
+            raise errors.Failed(
+                "rehearsal-unfinished",
+                _("Interrupted. {environment} may be half-way between two releases.").format(
+                    environment=environment.name
+                ),
+                remedy=f"otapgate rollback {environment.name}",
+            )
+        _forget(workspace, rehearsal_id)
     predicate = p.Rehearsal(
         rehearsal_id,
         release.digest,
@@ -539,7 +675,7 @@ def adopt(workspace: Workspace, env: str, name: str, progress: Progress) -> Draf
     """An environment that ran before otapgate came: compare every host with a release,
     and take it in as what runs there. Only while it has no history here."""
     from otapgate.execution.lock import EnvironmentLock
-    from otapgate.execution.promotion import look
+    from otapgate.execution.look import look
 
     release = gatekeeping.release(workspace, name)
     environment = _fresh(workspace, env, release.latest.street)
@@ -559,6 +695,7 @@ def adopt(workspace: Workspace, env: str, name: str, progress: Progress) -> Draf
         _plan(workspace, environment, release, None, run_id, progress) as plan,
     ):
         found = look(plan)
+    _forget(workspace, run_id)
     if found.outcome != "complete":
         items = (*found.missing, *found.different, *found.extra)
         raise errors.Failed(

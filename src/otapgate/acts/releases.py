@@ -58,7 +58,7 @@ def build(workspace: Workspace, file: Path, change: str | None) -> tuple[m.Manif
 
 def _guard(workspace: Workspace, made: m.Manifest, file: Path) -> None:
     """Playbooks that could reach another environment are refused before they are signed."""
-    from otapgate.execution.guard import scan
+    from otapgate.execution.redirects import scan_playbooks, scan_variables
     from otapgate.release.unpack import remove, unpack
 
     workspace.hidden.mkdir(exist_ok=True, mode=0o700)
@@ -66,7 +66,10 @@ def _guard(workspace: Workspace, made: m.Manifest, file: Path) -> None:
         target = Path(scratch) / "release"
         unpack(made, workspace.store, target)
         try:
-            problems = scan(target / "playbooks")
+            problems = [
+                *scan_playbooks(target / "playbooks"),
+                *scan_variables(made.variables, file.name),
+            ]
         finally:
             remove(target)
     if problems:

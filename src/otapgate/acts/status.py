@@ -38,6 +38,7 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
     for environment in street.environments:
         found = workspace.state.environment(environment.name).unfinished
         if found is None:
+            unfinished += _rehearsal(workspace, environment.name)
             continue
         release = workspace.state.releases.get(found.release)
         name = release.name if release else found.release
@@ -64,6 +65,27 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
         "debts": _debts(workspace, street),
         "unfinished": unfinished,
     }
+
+
+def _rehearsal(workspace: Workspace, environment: str) -> list[dict[str, Any]]:
+    """A rehearsal that was cut off there, if any."""
+    from otapgate.acts.promotion import open_rehearsal
+
+    found = open_rehearsal(workspace, environment)
+    if found is None:
+        return []
+    release = workspace.state.releases.get(found.release)
+    return [
+        {
+            "id": found.id,
+            "kind": "rehearsal",
+            "environment": environment,
+            "release": release.name if release else found.release,
+            "since": None,
+            "by": None,
+            "remedies": [f"otapgate rollback {environment}"],
+        }
+    ]
 
 
 def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:

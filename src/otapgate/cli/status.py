@@ -35,9 +35,8 @@ def _text(found: dict[str, Any]) -> str:
         lines += [table(heads, rows), ""]
         for item in street["unfinished"]:
             lines.append(
-                _("UNFINISHED: {kind} of {release} in {environment}, by {by} since {since}."
-                  " End it with:").format(**item)
-            )  # fmt: skip
+                _("UNFINISHED: {kind} of {release} in {environment}. End it with:").format(**item)
+            )
             lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
         for item in street["waiting"]:
             who = ", ".join(item["who"]) or _("nobody who may")

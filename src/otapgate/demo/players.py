@@ -35,7 +35,9 @@ class Player:
 ANNA = Player("Anna de Wit", "anna", ("board", "process-owner"), N_("board member"))
 BRAM = Player("Bram Visser", "bram", ("change-manager",), N_("change manager"))
 CHANTAL = Player("Chantal Mulder", "chantal", ("builder",), N_("builder at the supplier"))
-DAAN = Player("Daan Jansen", "daan", ("administrator", "environment-owner"), N_("ict administrator"))
+DAAN = Player(
+    "Daan Jansen", "daan", ("administrator", "environment-owner"), N_("ict administrator")
+)
 ESRA = Player("Esra Yilmaz", "esra", ("test-lead", "tester"), N_("test lead"))
 PLAYERS = (ANNA, BRAM, CHANTAL, DAAN, ESRA)
 

@@ -87,6 +87,7 @@ def write(directory: Path) -> dict[str, int]:
     (directory / "environments").mkdir()
     for file in sorted((source / "environments").glob("*.yml")):
         text = file.read_text(encoding="utf-8").replace("/srv/otapgate/", f"{directory}/hosts/")
+        text = text.replace("/usr/bin/python3", sys.executable)
         for stage, port in ports.items():
             text = text.replace(str(PORTS[stage]), str(port))
         (directory / "environments" / file.name).write_text(text, encoding="utf-8")
