@@ -38,7 +38,9 @@ CHANTAL = Player("Chantal Mulder", "chantal", ("builder",), N_("builder at the s
 DAAN = Player(
     "Daan Jansen", "daan", ("administrator", "environment-owner"), N_("ict administrator")
 )
-ESRA = Player("Esra Yilmaz", "esra", ("test-lead", "tester"), N_("test lead"))
+ESRA = Player(
+    "Esra Yilmaz", "esra", ("test-lead", "tester", "ibp-officer"), N_("test lead and IBP officer")
+)
 PLAYERS = (ANNA, BRAM, CHANTAL, DAAN, ESRA)
 
 

@@ -163,7 +163,7 @@ class Story:
 
     def _ask(self) -> None:
         self.chapter(_("A change is asked for, and its release is built"))
-        said = self.theatre.run(ESRA, "change", "new", "--from", "changes/upgrade.yml")
+        said = self.theatre.run(DAAN, "change", "new", "--from", "changes/upgrade.yml")
         self.change = said.data["change"]["id"]
         self.new = self._build(NEW_FILE, self.change)
         self.say("    " + _("{change}: from {old} to {new}").format(
@@ -196,6 +196,7 @@ class Story:
         self.still()
         self.theatre.run(BRAM, "change", "authorise", change, "--role", "change-manager")
         self.theatre.run(ANNA, "change", "authorise", change, "--role", "process-owner")
+        self.theatre.run(ESRA, "change", "authorise", change, "--role", "ibp-officer")
         self.still()
         start = datetime.now(ZoneInfo("Europe/Amsterdam")).replace(microsecond=0)
         window = f"{start.isoformat()}/{(start + timedelta(hours=4)).isoformat()}"
