@@ -223,7 +223,7 @@ def test_a_target_that_is_the_source_is_refused(
 PLANTED = {
     "a name in a note that is kept": ("UPDATE klas SET naam = ? WHERE id = 2",
                                       "Klas van Lotte Zandvliet? Nee, van Thijs Oosterbaan"),
-    "a BSN in a text": ("UPDATE klas SET naam = 'zie ' || (SELECT bsn FROM leerling LIMIT 1)",),
+    "a BSN in a text": ("UPDATE klas SET naam = 'zie ' || (SELECT max(bsn) FROM leerling)",),
     "an e-mail address in JSON": (
         """UPDATE klas SET naam = '{"m": "' || (SELECT email FROM leerling LIMIT 1) || '"}'""",),
     "a name backwards in a user name": ("UPDATE klas SET naam = ?", "naabretsoo_77"),
