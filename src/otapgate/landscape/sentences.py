@@ -150,7 +150,7 @@ def _not_allowed(
     return document.problem(message, loc, remedy)
 
 
-def found(value: Any, loc: Loc = ()) -> str:  # noqa: PLR0911 - one a kind of value
+def found(value: Any, loc: Loc = ()) -> str:
     """What stands there, for a sentence; the content of secrets is not repeated."""
     if value is None:
         return _("empty")
