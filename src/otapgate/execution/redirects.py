@@ -31,8 +31,11 @@ REDIRECTING = re.compile(
 
 _ALLOWED = frozenset({"otapgate_snapshot_root"})
 _KEYWORDS = frozenset({"connection", "remote_user", "port"})
-_CONTAINERS = frozenset({"block", "rescue", "always", "tasks", "pre_tasks", "post_tasks"})
-_INHERITED = frozenset({"localhost"})
+_CONTAINERS = frozenset(
+    {"tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always", "roles"}
+    | {"dependencies", "apply"}
+)
+_HERE = frozenset({"localhost"})
 _SELF = re.compile(r"\{\{\s*inventory_hostname\s*\}\}\Z")
 _NARROWING = re.compile(r"[!&]")
 _ADD_HOST = frozenset({"add_host", "group_by"})
@@ -114,7 +117,7 @@ class _Scan:
                 return [Problem(_("An encrypted file can't be checked."), self._file, 1)]
             for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
                 if document is not None:
-                    self._walk(document)
+                    self._walk(document, acts=not self._variables)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             self._found.append(
@@ -127,7 +130,9 @@ class _Scan:
     def _add(self, message: str, node: yaml.Node) -> None:
         self._found.append(Problem(message, self._file, node.start_mark.line + 1))
 
-    def _walk(self, node: yaml.Node) -> None:
+    def _walk(self, node: yaml.Node, *, acts: bool = False) -> None:
+        """`acts`: the mapping, or the list's items, are plays, tasks, blocks or roles, and
+        not a module's arguments or data, where the same words mean something else."""
         import yaml
 
         if id(node) in self._seen:  # an alias; a loop of them would have no end
@@ -135,15 +140,15 @@ class _Scan:
         self._seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                self._walk(item)
+                self._walk(item, acts=acts)
         elif isinstance(node, yaml.MappingNode):
-            keys = {key.value for key, _value in node.value if isinstance(key, yaml.ScalarNode)}
             for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode):
-                    self._pair(str(key.value), key, value, keys)
-                self._walk(value)
+                name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+                if name:
+                    self._pair(name, key, value, acts=acts)
+                self._walk(value, acts=name in _CONTAINERS)
 
-    def _pair(self, key: str, node: yaml.Node, value: yaml.Node, beside: set[str]) -> None:
+    def _pair(self, key: str, node: yaml.Node, value: yaml.Node, *, acts: bool) -> None:
         short = key.rpartition(".")[2]
         if short in _ADD_HOST:
             self._add(_("{key} changes the inventory.").format(key=key), node)
@@ -151,23 +156,16 @@ class _Scan:
             self._add(_("{key} changes the inventory.").format(key="refresh_inventory"), node)
         elif key in ("delegate_to", "local_action"):
             self._delegated(key, node, value)
-        elif key == "hosts" and not self._variables and _is_play(beside):
+        elif key == "hosts" and acts:
             self._hosts(value)
-        elif key in _KEYWORDS and not self._variables and _is_action(beside):
-            self._add(
-                _("{key} decides how a host is reached; only the environment sets it.").format(
-                    key=key
-                ),
-                node,
-            )
-        elif _is_redirecting(key):
+        elif (key in _KEYWORDS and acts) or _is_redirecting(key):
             self._add(_redirects(key), node)
         if short == "set_fact":
             self._free_form(value)
 
     def _delegated(self, key: str, node: yaml.Node, value: yaml.Node) -> None:
         words = " ".join(_words(value))
-        if key == "local_action" or words in _INHERITED or _SELF.match(words):
+        if key == "local_action" or words in _HERE or _SELF.match(words):
             return
         self._add(
             _(
@@ -205,28 +203,6 @@ class _Scan:
                 name, equals, _rest = word.partition("=")
                 if equals and _is_redirecting(name):
                     self._add(_redirects(name), value)
-
-
-def _is_play(beside: set[str]) -> bool:
-    """Whether `hosts` stands where a play's does, and isn't some module's argument."""
-    marks = {"tasks", "roles", "pre_tasks", "post_tasks", "gather_facts", "vars", "name"}
-    return bool(beside & marks) or beside <= {"hosts"}
-
-
-def _is_action(beside: set[str]) -> bool:
-    """Whether the keys are a play's or a task's, and not a module's arguments: those have
-    a `name` at most, while a task has something to do."""
-    words = {"hosts", "tasks", "roles", "block", "when", "register", "become", "loop", "vars"}
-    words |= {
-        "changed_when",
-        "failed_when",
-        "tags",
-        "notify",
-        "delegate_to",
-        "args",
-        "import_tasks",
-    }
-    return bool(beside & words) or any("." in key for key in beside) or "name" in beside
 
 
 def _words(node: yaml.Node) -> Iterator[str]:

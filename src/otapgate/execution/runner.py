@@ -248,7 +248,7 @@ def _result(
     )
 
 
-def _why(  # noqa: PLR0911 - one return for each way to fail
+def _why(
     follower: Follower, code: int | None, cancelled: bool, failure: TaskFailure | None
 ) -> tuple[str, str]:
     """Slug and sentence for a run that didn't succeed."""
