@@ -637,7 +637,8 @@ def rehearse(
                 ),
                 remedy=f"otapgate rollback {environment.name}",
             )
-        _forget(workspace, rehearsal_id)
+        if result.outcome == "restored":
+            _forget(workspace, rehearsal_id)
     predicate = p.Rehearsal(
         rehearsal_id,
         release.digest,
