@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from otapgate.ledger import sshsig, statement, wire
+from otapgate.ledger.keys import Signer
 from otapgate.ledger.statement import Draft, Head, Sealed, Subject
 from otapgate.ledger.storage import Ledger
 
@@ -34,7 +35,7 @@ class MemorySigner:
 
 def write(
     ledger: Ledger,
-    signer: MemorySigner,
+    signer: Signer,
     *,
     head: Head | None = None,
     act: str = "acceptance",
