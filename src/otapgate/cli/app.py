@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import typer
 from typer._click.core import Context
 from typer._click.exceptions import ClickException, UsageError
 from typer._click.formatting import HelpFormatter
+from typer._click.shell_completion import CompletionItem
 from typer._coercion import RuntimeParam
 from typer.core import TyperCommand, TyperGroup
 
 from otapgate import __version__, errors, i18n
-from otapgate.cli import language
+from otapgate.cli import language, wording
 from otapgate.cli.commands import COMMANDS, Command, Group
 from otapgate.cli.options import HELP, Options, from_environment, options, split, use
 from otapgate.cli.output import Reply, print_json, show_error
@@ -54,6 +56,16 @@ class LazyGroup(TyperGroup):
         super().__init__(name=name, help=_(group.help), no_args_is_help=True, rich_markup_mode=None)
         self.group = group
 
+    def get_help(self, ctx: Context) -> str:
+        return wording.page(super().get_help(ctx))
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
+        return [
+            CompletionItem(name, help=_(known.help))
+            for name, known in self.group.commands.items()
+            if name.startswith(incomplete)
+        ]
+
     def list_commands(self, ctx: Context) -> list[str]:
         return list(self.group.commands)
 
@@ -84,10 +96,27 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+@dataclass(frozen=True)
+class Call:
+    """A parsed command that is still to be carried out.
+
+    Not within the parser, which would turn an interruption and a broken pipe in the middle
+    of a promotion into an exit without a word.
+    """
+
+    make: Callable[[], Any]
+
+
 class LazyCommand(TyperCommand):
     """A command whose help ends with the options that hold everywhere, and an example."""
 
     example = ""
+
+    def invoke(self, ctx: Context) -> Any:
+        return Call(partial(super().invoke, ctx))
+
+    def get_help(self, ctx: Context) -> str:
+        return wording.page(super().get_help(ctx))
 
     def get_params(self, ctx: Context) -> list[Any]:
         return _plainly(super().get_params(ctx))
@@ -118,7 +147,12 @@ def load(name: str, known: Command) -> LazyCommand:
 def root() -> LazyGroup:
     """The whole tree."""
     what = i18n.N_("Moves a change from test to production, and says no until it is right.")
-    return LazyGroup("otapgate", Group(what, COMMANDS))
+    group = LazyGroup("otapgate", Group(what, COMMANDS))
+    install, show = typer.main.get_install_completion_arguments()
+    install.help = _("Let the shell complete otapgate's words from now on.")  # type: ignore[attr-defined]
+    show.help = _("Print what that would put in the shell's files.")  # type: ignore[attr-defined]
+    group.params += [install, show]
+    return group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,7 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 ),
             )
         i18n.use(language.choose(found))
-        if rest[:1] == ["--version"]:
+        words = rest[: rest.index("--")] if "--" in rest else rest
+        if "--version" in words:
             Reply({"version": __version__}, f"otapgate {__version__}").show()
             return errors.Exit.OK
         return _run(rest)
@@ -149,21 +184,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         show_error(errors.Failed("interrupted", _("Interrupted.")))
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has gone; python would complain again on closing standard output.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.Exit.FAILED
     except Exception as error:  # the last resort: fail closed and say where
         return _unexpected(error)
 
 
 def _run(arguments: list[str]) -> int:
     reply = root().main(arguments, prog_name="otapgate", standalone_mode=False)
+    if isinstance(reply, Call):
+        reply = reply.make()
     if isinstance(reply, Reply):
         reply.show()
-        sys.stdout.flush()
         return reply.exit
+    if reply == INTERRUPTED:
+        raise KeyboardInterrupt
     return reply if isinstance(reply, int) else errors.Exit.OK
 
 
@@ -173,7 +206,7 @@ def _usage(error: ClickException) -> int:
         return errors.Exit.USAGE
     context = error.ctx if isinstance(error, UsageError) else None
     remedy = f"{context.command_path} --help" if context is not None else "otapgate --help"
-    show_error(errors.Usage("usage", error.format_message(), remedy=remedy))
+    show_error(errors.Usage("usage", wording.usage(error), remedy=remedy))
     return errors.Exit.USAGE
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from otapgate import errors
 from otapgate.i18n import N_, _
@@ -23,6 +24,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("--json", N_("One JSON object on standard output, nothing else.")),
     ("--lang nl|en", N_("Language of messages.")),
     ("--yes, -y", N_("Answer yes where a person would be asked.")),
+    ("--version", N_("Which otapgate this is.")),
     ("--debug", N_("Show where an unexpected error came from.")),
 )
 
@@ -79,15 +81,18 @@ def split(argv: Sequence[str]) -> tuple[Options, list[str]]:
         if argument == "--":
             return found, [*rest, argument, *waiting]
         if argument in FLAGS:
-            found = replace(found, **{FLAGS[argument]: True})
+            given: dict[str, Any] = {FLAGS[argument]: True}
+            found = replace(found, **given)
         elif name in VALUES:
             if not equals:
                 if not waiting:
+                    use(found)  # so that --json holds for this answer too
                     raise errors.Usage(
                         "option-empty", _("{option} needs a value.").format(option=name)
                     )
                 value = waiting.pop(0)
-            found = replace(found, **{VALUES[name]: value})
+            given = {VALUES[name]: value}
+            found = replace(found, **given)
         else:
             rest.append(argument)
     return found, rest

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from otapgate import errors
 from otapgate.cli.options import options
@@ -31,18 +32,30 @@ class Reply:
             return
         text = self.text() if callable(self.text) else self.text
         if text:
-            sys.stdout.write(text + "\n")
+            _put(sys.stdout, printable(text) + "\n")
 
 
 def print_json(value: dict[str, Any]) -> None:
     """The one JSON object that goes to standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    _put(sys.stdout, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def progress(text: str) -> None:
     """Something that happens meanwhile: to standard error, so that output stays clean."""
-    sys.stderr.write(printable(text) + "\n")
-    sys.stderr.flush()
+    _put(sys.stderr, printable(text) + "\n")
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Write at once. What the stream's encoding lacks is spelled out; a reader that went
+    away (`| head`) must not break off a promotion, so the stream gets a sink instead."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)
 
 
 def printable(text: str) -> str:
@@ -87,8 +100,7 @@ def confirm(question: str) -> None:
             _("This asks for a yes, and there is no terminal to ask on."),
             remedy=_("read it with --dry-run, then add --yes"),
         )
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
+    _put(sys.stderr, f"{printable(question)} [y/N] ")
     if sys.stdin.readline().strip().casefold() not in ("y", "yes", "j", "ja"):
         raise errors.Usage("declined", _("Nothing was done."))
 
@@ -122,4 +134,4 @@ def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) 
             lines.append(f"      → {x.remedy}")
     if error.remedy:
         lines.append(f"   → {error.remedy}")
-    sys.stderr.write(printable("\n".join(lines)) + "\n")
+    _put(sys.stderr, printable("\n".join(lines)) + "\n")

@@ -1,0 +1,62 @@
+"""The parser's own words in the user's language.
+
+The library that parses says things in English only: headings of the help, and what is
+wrong with a call. Here they are said again as sentences of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from otapgate.i18n import _
+
+
+def page(text: str) -> str:
+    """A help page with the parser's headings and remarks in the user's language."""
+    said = {
+        "Usage: ": _("Usage: "),
+        "Options:": _("Options:"),
+        "Arguments:": _("Arguments:"),
+    }
+    lines = []
+    for line in text.splitlines():
+        for english, own in said.items():
+            if line.startswith(english):
+                line = own + line[len(english) :]  # noqa: PLW2901
+                break
+        lines.append(line)
+    found = "\n".join(lines)
+    found = found.replace("Show this message and exit.", _("Show this and stop."))
+    found = re.sub(r"\[(?:default: (\S+); )?required\]", f"[{_('required')}]", found)
+    return re.sub(r"\[default: ", f"[{_('by default')}: ", found)
+
+
+def usage(error: Any) -> str:
+    """What is wrong with a call, from the parser's exception `error`."""
+    name = type(error).__name__
+    param = getattr(error, "param", None)
+    what = _parameter(param) if param is not None else None
+    if name == "NoSuchOption":
+        text = _("There is no option {option} here.").format(option=error.option_name)
+        near = getattr(error, "possibilities", None)
+        if near:
+            text += " " + _("Did you mean {names}?").format(names=", ".join(sorted(near)))
+        return text
+    if name == "MissingParameter" and what is not None:
+        return _("{what} is missing.").format(what=what)
+    if name == "BadParameter" and what is not None:
+        return _("{what} is not right: {message}").format(what=what, message=error.message)
+    if name == "BadOptionUsage":
+        return _("{option} needs a value.").format(option=error.option_name)
+    message = str(error.format_message())
+    extra = re.match(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)$", message, re.DOTALL)
+    if extra:
+        return _("There is more than this command takes: {words}").format(words=extra[1])
+    return message
+
+
+def _parameter(param: Any) -> str:
+    if param.param_type_name == "option":
+        return str(max(param.opts, key=len))
+    return str(param.metavar or param.name.upper())
