@@ -117,6 +117,7 @@ def play(
     *,
     artifacts: Path | None = None,
     release: dict[str, Any] | None = None,
+    **variables: Any,
 ) -> None:
     """Run one of the reference playbooks by plain ansible-playbook, as before otapgate."""
     from otapgate.execution.runner import ansible_binary
@@ -142,6 +143,7 @@ def play(
                                  "street": environment.street},
         "otapgate_previous": None,
         "otapgate_snapshot": str(directory / "hosts" / stage / "snapshot"),
+        **variables,
     }  # fmt: skip
     work = directory / "hosts" / stage / "by-hand"
     work.mkdir(mode=0o700, exist_ok=True)
@@ -167,6 +169,11 @@ def play(
                 playbook=playbook, stage=stage, said=(done.stdout + done.stderr)[-1500:]
             ),
         )
+
+
+def seed(directory: Path, pupils: int) -> None:
+    """Fill production with invented pupils, parents and staff."""
+    play(directory, "P", "seed.yml", release=None, seed_pupils=pupils)
 
 
 def _landscape(directory: Path) -> Any:

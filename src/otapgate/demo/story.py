@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.error
 import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ class Story:
 
     def __init__(self, directory: Path, *, fast: bool) -> None:
         self.directory = directory
-        self.people = 60 if fast else 400
+        self.people = 40 if fast else 240
         self.theatre = Theatre(directory)
         self.say = self.theatre.say
         self.act = 0
@@ -292,8 +293,14 @@ class Story:
     def answers(self, stage: str) -> str:
         """The version that the environment's service says it is, over HTTP."""
         ports = json.loads((self.directory / scene.MARK).read_text("utf-8"))["ports"]
+        try:
+            return self._asked(ports[stage], "/rpc/")  # from series 8.0 on
+        except urllib.error.HTTPError:
+            return self._asked(ports[stage], "/")
+
+    def _asked(self, port: int, path: str) -> str:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{ports[stage]}/",
+            f"http://127.0.0.1:{port}{path}",
             data=json.dumps({"id": 1, "method": "common.server.version", "params": []}).encode(),
             headers={"Content-Type": "application/json"},
         )
