@@ -63,6 +63,7 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
     url = render(step.url, variables)
     body = render(step.body, variables).encode() if step.body else None
     headers = {name: render(value, variables) for name, value in step.headers.items()}
+    contains = render(step.contains, variables) if step.contains is not None else None
     times: list[int] = []
     answer = None
     for _number in range(step.repeat):
@@ -70,7 +71,7 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
             answer = _follow(step, url, body, headers, allowed)
         except NotAsked as error:
             return Checked(False, str(error))
-        wrong = _wrong(step, answer)
+        wrong = _wrong(step, contains, answer)
         if wrong:
             return Checked(False, wrong, _shown(answer))
         times.append(answer.milliseconds)
@@ -214,14 +215,14 @@ def _cut(connection: http.client.HTTPConnection, held: list[socket.socket]) -> N
             end.shutdown(socket.SHUT_RDWR)
 
 
-def _wrong(step: HttpStep, answer: Answer) -> str:  # noqa: PLR0911 - one return a fault
+def _wrong(step: HttpStep, contains: str | None, answer: Answer) -> str:  # noqa: PLR0911 - one return a fault
     """What is not as said; "" when nothing is."""
     if answer.status != step.status:
         return _("The answer has status {status}, and {wanted} was expected.").format(
             status=answer.status, wanted=step.status
         )
-    if step.contains is not None and step.contains not in answer.text:
-        return _("The answer doesn't hold '{text}'.").format(text=shown(step.contains, 200))
+    if contains is not None and contains not in answer.text:
+        return _("The answer doesn't hold '{text}'.").format(text=shown(contains, 200))
     if step.json is None:
         return ""
     try:

@@ -157,7 +157,8 @@ def _variables(environment: Environment, manifest: Manifest) -> dict[str, Any]:
         **environment.variables,
         "otapgate_environment": environment.name,
         "otapgate_release": {
-            "name": manifest.app,
+            "name": manifest.name,
+            "app": manifest.app,
             "version": manifest.version,
             "digest": manifest.digest,
         },
@@ -209,6 +210,7 @@ def attempt(step: Step, bench: Bench) -> Attempt:
 def _command(step: CommandStep, bench: Bench) -> Attempt:
     variables = bench.seen_by(step.host)
     argv = [render(argument, variables) for argument in step.argv]
+    contains = render(step.contains, variables) if step.contains is not None else None
     ended = process.carry_out(
         argv,
         folder=bench.bundle,
@@ -221,8 +223,8 @@ def _command(step: CommandStep, bench: Bench) -> Attempt:
         wrong = _("{program} ended with {code}, and {wanted} was expected.").format(
             program=shown(argv[0], 200), code=ended.exit, wanted=step.exit
         )
-    if not wrong and step.contains is not None and step.contains not in ended.output:
-        wrong = _("The output doesn't hold '{text}'.").format(text=shown(step.contains, 200))
+    if not wrong and contains is not None and contains not in ended.output:
+        wrong = _("The output doesn't hold '{text}'.").format(text=shown(contains, 200))
     done = _("{program} ended with {code}.").format(program=shown(argv[0], 200), code=ended.exit)
     return Attempt("command", not wrong, wrong or done, ended.output)
 

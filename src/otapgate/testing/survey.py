@@ -134,8 +134,10 @@ def _templates(form: PlanFileModel, document: Document) -> list[Problem]:
             if step.http is not None:
                 texts = [(step.http.url, ("http", "url")), (step.http.body, ("http", "body"))]
                 texts += [(v, ("http", "headers", k)) for k, v in step.http.headers.items()]
+                texts.append((step.http.contains or "", ("http", "contains")))
             elif step.command is not None:
                 texts = [(v, ("command", "argv", i)) for i, v in enumerate(step.command.argv)]
+                texts.append((step.command.contains or "", ("command", "contains")))
             for text, below in texts:
                 reason = template.fault(text)
                 if reason is not None:
