@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def outcomes(answer) -> dict[str, str]:
+    return {c["name"]: c["outcome"] for c in answer.json["checks"]}
+
+
+def test_a_machine_that_has_it_all_is_exit_0(run: Run):
+    beside = str(Path(os.sys.executable).parent)
+    found = run("--json", "doctor", PATH=f"{beside}:{os.environ['PATH']}")
+    assert found.code == 0
+    assert found.json["ok"] is True
+    assert not [n for n, o in outcomes(found).items() if o == "missing"]
+
+
+def test_what_is_missing_is_named_with_the_command_that_mends_it(run: Run, tmp_path: Path):
+    found = run("--json", "doctor", PATH=str(tmp_path))
+    assert found.code == 1
+    assert found.json["ok"] is False
+    checks = {c["name"]: c for c in found.json["checks"]}
+    assert checks["ssh"]["outcome"] == checks["ssh-keygen"]["outcome"] == "missing"
+    assert checks["ssh"]["remedy"] == "sudo apt install openssh-client"
+
+
+def test_another_encoding_is_missing_because_ansible_refuses_it(run: Run):
+    found = run("--json", "doctor", LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert outcomes(found)["locale"] == "missing"
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_landscape_that_can_not_be_written_is_missing(run: Run, tmp_path: Path):
+    (tmp_path / "otapgate.yml").write_text("name: x\n")
+    tmp_path.chmod(0o500)
+    assert outcomes(run("--json", "doctor"))["landscape-writable"] == "missing"
+
+
+def test_an_agent_without_a_key_is_only_a_warning(run: Run):
+    assert outcomes(run("--json", "doctor", SSH_AUTH_SOCK="/nowhere"))["ssh-agent"] == "warn"
