@@ -19,7 +19,8 @@ SOURCES = sorted((ROOT / "src" / "otapgate").rglob("*.py"))
 
 def tool(name: str):
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
