@@ -110,13 +110,16 @@ class Theatre:
             data = {}
         if done.returncode not in expect:
             said = data.get("error", {}).get("message") or done.stderr.strip() or done.stdout
-            problems = [x["message"] for x in data.get("problems", [])][:10]
+            problems = [str(x.get("message") or x.get("what")) for x in data.get("problems", [])]
+            for kind in ("rehearsal", "promotion", "test_run"):
+                if kind in data:
+                    said = json.dumps(data[kind], ensure_ascii=False, indent=2)
             raise errors.Failed(
                 "demo-went-wrong",
                 _("The demo's step `otapgate {command}` ended with {code}: {said}").format(
                     command=shlex.join(arguments), code=done.returncode, said=said
                 ),
-                problems=tuple(errors.Problem(x) for x in problems),
+                problems=tuple(errors.Problem(x) for x in problems[:10]),
                 remedy=_("look around in {directory}, or start anew: otapgate demo DIR").format(
                     directory=self.directory
                 ),

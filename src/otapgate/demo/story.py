@@ -217,7 +217,7 @@ class Story:
             self.say("    " + _("{rows} rows, {label}, {leaks} leaks, k = {k}").format(
                 rows=found["rows"], label=found["label"], leaks=len(found["leaks"]),
                 k=found["k"]))  # fmt: skip
-            scene.play(self.directory, stage, "start.yml")
+            scene.play(self.directory, stage, "restart.yml")
         self.still()
 
     def _rehearse(self) -> None:
