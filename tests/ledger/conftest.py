@@ -9,11 +9,16 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import settings
 
 from otapgate.ledger import sshsig, statement, wire
 from otapgate.ledger.keys import Signer
 from otapgate.ledger.statement import Draft, Head, Sealed, Subject
 from otapgate.ledger.storage import Ledger
+
+# A slow moment of a shared machine is no defect; nothing here is about speed.
+settings.register_profile("ledger", deadline=None)
+settings.load_profile("ledger")
 
 ORIGIN = "school.example/ledger"
 AT = datetime(2026, 1, 1, 10, 0, 0, tzinfo=UTC)

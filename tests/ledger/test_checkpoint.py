@@ -132,6 +132,7 @@ ROOT = TEXT.split("\n")[2]
         f"{ORIGIN}\n41\n{ROOT}\n\n{LINE * 17}",
         "x" * (checkpoint.MAX_TEXT + 1),
     ],
+    ids=map(str, range(99)),  # the key is random, and workers must agree on the names
 )
 def test_a_text_that_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(BadSignature):

@@ -403,6 +403,7 @@ ODD_MODULUS = (1 << 2047) + 1
         (line_of(SK_ED25519.encode(), ED), "ends too early"),
         (line_of(SK_ECDSA.encode(), b"nistp256", WHOLE), "ends too early"),
     ],
+    ids=map(str, range(99)),  # the keys are random, and workers must agree on the names
 )
 def test_a_public_key_that_is_not_right_is_refused(line: str, sentence: str) -> None:
     with pytest.raises(BadSignature, match=sentence):
