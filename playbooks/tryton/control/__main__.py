@@ -45,6 +45,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--version", default="", help="version that the release says it has")
     parser.add_argument("--artifacts", type=Path, help="folder with wheels/ of the release")
     parser.add_argument("--snapshot", type=Path, help="folder of the snapshot")
+    parser.add_argument("--script", type=Path, help="program that fills the database")
+    for count in ("--pupils", "--staff", "--seed"):
+        parser.add_argument(count, type=int, default=1)
     return parser.parse_args()
 
 
@@ -80,7 +83,7 @@ def _repair(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
         return {"changed": install.install(place, _name(arguments), arguments.artifacts)}
 
 
-def _stop(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
+def _stop(place: Place, _arguments: argparse.Namespace) -> dict[str, Any]:
     if not place.var.exists():  # nothing was ever deployed, and nothing is to be left behind
         return {"changed": False}
     with place.locked():
@@ -92,7 +95,7 @@ def _prepare(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
         return {"changed": database.prepare(place, _name(arguments), lock)}
 
 
-def _start(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
+def _start(place: Place, _arguments: argparse.Namespace) -> dict[str, Any]:
     with place.locked() as lock:
         changed = service.start(place, lock)
         place.deploying.unlink(missing_ok=True)
@@ -127,6 +130,18 @@ def _restore(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
     return {"changed": True, "running": kept["running"]}
 
 
+def _seed(place: Place, arguments: argparse.Namespace) -> dict[str, Any]:
+    name = place.in_use()
+    if name is None:
+        raise Wrong(f"No release is in use in {place.home}. Run deploy.yml first.")
+    command = [*place.python(name), str(arguments.script)]
+    command += ["--config", str(place.settings(name)), "--database", place.database.stem]
+    command += [f"--{what}={getattr(arguments, what)}" for what in ("pupils", "staff", "seed")]
+    with place.locked() as lock:
+        said: dict[str, Any] = json.loads(service.run(place, command, lock))
+    return said
+
+
 _STEPS = {
     "install": _install,
     "repair": _repair,
@@ -136,6 +151,7 @@ _STEPS = {
     "verify": _verify,
     "snapshot": _snapshot,
     "restore": _restore,
+    "seed": _seed,
 }
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def _remove_new(place: Place, kept: dict[str, Any]) -> None:
     for path in _own(place):
         if str(path) in kept["existed"] or not os.path.lexists(path):
             continue
-        if path == place.var or path == place.releases:
+        if path in (place.var, place.releases):
             shutil.rmtree(path)
         elif path.is_symlink() or not path.is_dir():
             path.unlink()

@@ -84,10 +84,10 @@ def _unpack(folder: Path, wheels: list[str], root: Path) -> None:
     own = [name for name in wheels if name.startswith("installer-")]
     if not own:
         raise Wrong("The release lacks the `installer` wheel, which unpacks the others.")
-    sys.path.insert(0, str(folder / own[0]))
-    from installer import install as put  # noqa: PLC0415 - comes with the release
-    from installer.destinations import SchemeDictionaryDestination  # noqa: PLC0415
-    from installer.sources import WheelFile  # noqa: PLC0415
+    sys.path.insert(0, str(folder / own[0]))  # it works from its wheel
+    from installer import install as put
+    from installer.destinations import SchemeDictionaryDestination
+    from installer.sources import WheelFile
 
     packages = root / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     for name in wheels:

@@ -131,8 +131,9 @@ def set_password(place: Place, name: str, lock: int) -> None:
     run(place, [*command, "--database", place.database.stem, "--password"], lock)
 
 
-def run(place: Place, command: list[str], lock: int) -> None:
-    """Run a program of the release that changes data; it keeps the lock while it lives."""
+def run(place: Place, command: list[str], lock: int) -> str:
+    """What a program of the release says that changes data; it keeps the lock while it
+    lives. Raises Wrong with the end of its messages when it fails."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -146,6 +147,7 @@ def run(place: Place, command: list[str], lock: int) -> None:
     if done.returncode != 0:
         said = "\n".join(done.stderr.splitlines()[-_TAIL:])
         raise Wrong(f"{Path(command[4]).name} ended with code {done.returncode}:\n{said}")
+    return done.stdout
 
 
 def version(place: Place) -> str | None:

@@ -157,9 +157,12 @@ def _run_pip(pip: list[str], requirements: Path, folder: Path) -> None:
 @contextmanager
 def _pip(python: str) -> Iterator[list[str]]:
     """A command that runs pip for the interpreter `python`, which may have none itself."""
-    if _works([python, "-m", "pip"]):
-        yield [python, "-m", "pip"]
-        return
+    # A virtual environment may lack pip where the interpreter it was made from has one.
+    # Any pip can work for another interpreter since 22.3.
+    for near in ([python, "-m", "pip"], [_base(python), "-m", "pip", "--python", python]):
+        if _works(near):
+            yield near
+            return
     with tempfile.TemporaryDirectory(prefix="otapgate-pip-") as folder:
         # ensurepip brings pip from the interpreter's own files, without the network.
         made = subprocess.run(
@@ -169,7 +172,7 @@ def _pip(python: str) -> Iterator[list[str]]:
         if made.returncode == 0 and _works(own):
             yield own
             return
-    # Debian takes ensurepip out. Any pip can work for another interpreter since 22.3.
+    # Debian takes ensurepip out.
     for name in ("pip3", "pip"):
         other = shutil.which(name)
         if other and _works([other, "--python", python]):
@@ -180,6 +183,18 @@ def _pip(python: str) -> Iterator[list[str]]:
         _("No pip was found that works for {python}.").format(python=python),
         remedy=_("Install pip (on Debian: apt-get install python3-pip python3-venv)."),
     )
+
+
+def _base(python: str) -> str:
+    """The interpreter that a virtual environment was made from."""
+    done = subprocess.run(
+        [python, "-I", "-c", "import sys; print(sys._base_executable)"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout.strip() or python
 
 
 def _works(pip: list[str]) -> bool:
