@@ -1,0 +1,40 @@
+"""Runs one promotion or rehearsal in a process of its own, for tests that kill it.
+
+Arguments: the stage's pickled plan, and what to do. It holds the environment's lock, as
+the command line does. The result's JSON goes to stdout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from pathlib import Path
+
+import msgspec
+
+from otapgate.execution.lock import EnvironmentLock
+from otapgate.execution.promotion import Promotion
+from otapgate.execution.rehearsal import rehearse
+from otapgate.release.manifest import decode
+
+
+def put(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+    plan, release, previous = pickle.loads(Path(sys.argv[1]).read_bytes())
+    # from their bytes, as the command line has them: pickling may change what is default
+    plan = msgspec.structs.replace(
+        plan, put=put, manifest=decode(release), previous=decode(previous)
+    )
+    with EnvironmentLock(plan.root, plan.environment.name, f"promote {plan.manifest.name}"):
+        if sys.argv[2] == "rehearse":
+            print(msgspec.json.encode(rehearse(plan)).decode())
+        else:
+            print(msgspec.json.encode(getattr(Promotion(plan), sys.argv[2])()).decode())
+
+
+if __name__ == "__main__":
+    main()
