@@ -7,6 +7,7 @@ belong here.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from otapgate.i18n import _
 
 WITHOUT_STREET = ("procedure", "process")
 """Kinds of object that no release moves for, but that take the same decisions (CH01-02)."""
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse(text: str | bytes, file: str) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -107,11 +110,12 @@ def _untimely(document: Any) -> list[Problem]:
     answers = document.data
     problems = []
     wanted, latest = answers.get("wanted"), answers.get("latest")
-    if isinstance(wanted, str) and isinstance(latest, str) and wanted > latest:
+    dates = all(isinstance(d, str) and _DATE.fullmatch(d) for d in (wanted, latest))
+    if dates and wanted > latest:
         problems.append(
             document.problem(
                 _("The latest date, {latest}, is before the date wanted, {wanted}.").format(
-                    latest=latest[:20], wanted=wanted[:20]
+                    latest=latest, wanted=wanted
                 ),
                 ["latest"],
                 _("Check both dates."),

@@ -131,13 +131,23 @@ def check_date(value: str) -> str:
     try:
         if len(value) != 10:
             raise ValueError
-        dt.date.fromisoformat(value)
+        day = dt.date.fromisoformat(value)
     except ValueError:
         raise Wrong(
             _("'{text}' is not a date.").format(text=shown(value)),
             remedy=_("Write it as 2026-01-31."),
         ) from None
+    _near(day.year, value)
     return value
+
+
+def _near(year: int, value: str) -> None:
+    """Years that somebody can mean; a slip of the pen, and the ends of the calendar,
+    where reckoning with zones goes wrong, aren't among them."""
+    if not 2000 <= year < 2200:
+        raise Wrong(
+            _("'{text}' is too far away.").format(text=shown(value)), remedy=_("Check the year.")
+        )
 
 
 def check_moment(value: str) -> str:
@@ -145,13 +155,15 @@ def check_moment(value: str) -> str:
     if len(value) <= 10:
         return check_date(value)
     try:
-        if dt.datetime.fromisoformat(value).utcoffset() is None:
+        moment = dt.datetime.fromisoformat(value)
+        if moment.utcoffset() is None:
             raise ValueError
     except ValueError:
         raise Wrong(
             _("'{text}' is not a date, nor a time with zone.").format(text=shown(value)),
             remedy=_("Write it as 2026-01-31 or 2026-01-31T18:00:00+01:00."),
         ) from None
+    _near(moment.year, value)
     return value
 
 

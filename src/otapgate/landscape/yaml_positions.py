@@ -324,8 +324,10 @@ class _Composer:
 def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
     """What the parser stumbled on, with the commonest causes named."""
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else None
     reason = error.problem or error.context or ""
+    if "end of stream" in reason and error.context_mark:
+        mark = error.context_mark  # where the quote or bracket was opened that nothing closes
+    line = mark.line + 1 if mark else None
     if r"'\t'" in reason or "tab" in reason:
         return Problem(
             _("A tab stands where YAML wants spaces."), file, line, _("Indent with spaces.")
