@@ -7,7 +7,8 @@ Norms: CH01-04, CH06-04, CH06-05; segregation F11, F12, F21, F22.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import date
 from typing import TypeAlias, cast
 
 import msgspec
@@ -16,9 +17,8 @@ from otapgate.i18n import _
 from otapgate.landscape.model import Role
 from otapgate.ledger import predicates as p
 
-
 Fingerprint: TypeAlias = Callable[[str], str]
-"""Gives a public key line's fingerprint, `SHA256:…`."""
+"""Gives a public key line's fingerprint, `SHA256:…`; raises ValueError for no key."""
 
 
 class Key(msgspec.Struct):
@@ -47,6 +47,7 @@ class Seat(msgspec.Struct):
     until: str | None
     """ISO date from which it has lapsed."""
     since: int
+    """Position of the entry by which it came to be: the confirmation, where it took one."""
     granted_by: str
     revoked: int | None = None
 
@@ -55,6 +56,16 @@ class Seat(msgspec.Struct):
         if self.revoked is not None or (self.until is not None and day >= self.until):
             return False
         return street is None or self.street is None or self.street == street
+
+    def held(self, position: int, day: str, street: str) -> bool:
+        """Whether it was alive when the entry at `position` was signed, on `day`, and
+        covers `street`. What came to be or ended later changes nothing (F22)."""
+        return (
+            self.since < position
+            and (self.revoked is None or self.revoked > position)
+            and (self.until is None or day < self.until)
+            and self.street in (None, street)
+        )
 
 
 class Pending(msgspec.Struct):
@@ -103,9 +114,19 @@ class Directory(msgspec.Struct):
         return {s.role for s in self.seats if s.person == person and s.holds(day, street)}
 
     def holders(self, role: Role, day: str, street: str | None = None) -> tuple[str, ...]:
-        """Everybody who holds a role, in order of enrolment, each once."""
+        """Everybody who can act in a role, in order of appointment, each once."""
         found = [s.person for s in self.seats if s.role == role and s.holds(day, street)]
-        return tuple(dict.fromkeys(found))
+        return tuple(person for person in dict.fromkeys(found) if self._living(person))
+
+    def held(self, person: str, role: Role, position: int, day: str, street: str) -> bool:
+        """Whether the person held the role on a street when they signed an entry."""
+        return any(
+            s.person == person and s.role == role and s.held(position, day, street)
+            for s in self.seats
+        )
+
+    def _living(self, person: str) -> bool:
+        return any(k.revoked is None for k in self.people[person].keys)
 
     def apply(self, position: int, by: str, predicate: p.Predicate, fp: Fingerprint) -> None:
         """Take one act about people or roles into account.
@@ -119,52 +140,65 @@ class Directory(msgspec.Struct):
                 self._may_enrol(person, keys, fp)
                 self._propose(Pending(position, by, "enrol", person, keys), fp)
             case p.RoleGranted(person=person, role=role, street=street, until=until):
-                if person == by:
-                    raise Refused(_("nobody grants a role to themselves (F11)"))
-                waiting = {w.person for w in self.pending.values() if w.act == "enrol"}
-                if person not in self.people and person not in waiting:
-                    raise Refused(_("the person is not enrolled"))
-                self._propose(
-                    Pending(position, by, "grant", person, (), role, street, until), fp
-                )
+                self._may_grant(by, person, until)
+                self._propose(Pending(position, by, "grant", person, (), role, street, until), fp)
             case p.PersonRevoked(person=person, key=key):
                 self._revoke_person(position, person, key)
             case p.RoleRevoked(person=person, role=role, street=street):
                 self._revoke_role(position, person, role, street)
             case p.Confirmed(entries=entries):
-                self._confirm(by, entries, fp)
+                self._confirm(position, by, entries, fp)
             case _:  # pragma: no cover - callers route only the five acts above
                 raise TypeError(type(predicate).__name__)
 
-    def found(self, genesis: p.Genesis, fp: Fingerprint) -> None:
-        """Take genesis into account: the founders are role administrators at once, and
-        until each has confirmed, `founded` is False. Raises Refused."""
-        if self.people:
-            raise Refused(_("a ledger has one genesis only"))
-        if not genesis.founders or genesis.threshold not in (1, 2):
+    @classmethod
+    def found(cls, genesis: p.Genesis, fp: Fingerprint) -> Directory:
+        """The directory that genesis makes: the founders are role administrators at once;
+        with more than one, `founded` is False until a second has confirmed. Raises
+        Refused."""
+        founders = genesis.founders
+        # One may begin alone and is told so; where there are two, it takes two (F12).
+        if not founders or genesis.threshold != min(2, len(founders)):
             raise Refused(_("genesis names no role administrators or an odd threshold"))
-        if genesis.threshold > len(genesis.founders):
-            raise Refused(_("genesis asks for more role administrators than it names"))
-        for founder in genesis.founders:
-            self._may_enrol(founder.person, founder.keys, fp)
-            self._enrol(0, founder.person, founder.keys, fp)
-            self.founders.append(founder.person)
-            self.seats.append(Seat(founder.person, "role-admin", None, None, 0, "genesis"))
-        self.origin = genesis.origin
-        self.threshold = genesis.threshold
-        self.founded = len(genesis.founders) == 1
+        made = cls(origin=genesis.origin, threshold=genesis.threshold)
+        for founder in founders:
+            if founder.person in made.people:
+                raise Refused(_("genesis names a role administrator twice (F21)"))
+            made._may_enrol(founder.person, founder.keys, fp)
+            made._enrol(0, founder.person, founder.keys, fp)
+            made.founders.append(founder.person)
+            made.seats.append(Seat(founder.person, "role-admin", None, None, 0, "genesis"))
+        made.founded = len(founders) == 1
+        return made
 
     def _may_enrol(self, person: str, keys: tuple[str, ...], fp: Fingerprint) -> None:
         if not keys:
             raise Refused(_("a person without a key can't be enrolled"))
-        for line in keys:
-            owner = self.owners.get(fp(line))
-            claimed = next(
-                (w.person for w in self.pending.values() if line in w.keys and w.person != person),
-                None,
-            )
-            if (owner is not None and owner != person) or claimed is not None:
-                raise Refused(_("the key already stands for somebody else (F21)"))
+        wanted = _fingerprints(keys, fp)
+        # By fingerprint, not by line: the same key can be written in two ways (F21).
+        claimed = {
+            f
+            for w in self.pending.values()
+            if w.person != person
+            for f in _fingerprints(w.keys, fp)
+        }
+        if claimed & wanted or any(self.owners.get(f, person) != person for f in wanted):
+            raise Refused(_("the key already stands for somebody else (F21)"))
+        keyring = self.people[person].keys if person in self.people else []
+        known = {k.fingerprint: k for k in keyring}
+        if any(f in known and known[f].revoked is not None for f in wanted):
+            raise Refused(_("the key was revoked, and doesn't come back"))
+        if wanted <= known.keys():
+            raise Refused(_("the key stands for the person already"))
+
+    def _may_grant(self, by: str, person: str, until: str | None) -> None:
+        if person == by:
+            raise Refused(_("nobody grants a role to themselves (F11)"))
+        waiting = {w.person for w in self.pending.values() if w.act == "enrol"}
+        if person not in waiting and not (person in self.people and self._living(person)):
+            raise Refused(_("the person is not enrolled"))
+        if until is not None and not _is_day(until):
+            raise Refused(_("{until} is no day on which a role could lapse").format(until=until))
 
     def _propose(self, pending: Pending, fp: Fingerprint) -> None:
         if self.threshold == 1:
@@ -172,26 +206,26 @@ class Directory(msgspec.Struct):
         else:
             self.pending[pending.position] = pending
 
-    def _confirm(self, by: str, entries: tuple[int, ...], fp: Fingerprint) -> None:
+    def _confirm(self, position: int, by: str, entries: tuple[int, ...], fp: Fingerprint) -> None:
+        """Everything is checked before anything takes effect."""
+        if not entries or len(set(entries)) != len(entries):
+            raise Refused(_("a confirmation names each entry once, and at least one"))
+        founding = not self.founded and by in self.founders[1:]
+        confirmed = {n: self.pending[n] for n in sorted(entries) if n in self.pending}
         for entry in entries:
-            if entry == 0 and not self.founded:
-                continue
-            pending = self.pending.get(entry)
-            if pending is None:
+            if entry not in confirmed and not (entry == 0 and founding):
                 raise Refused(_("entry {entry} waits for no confirmation").format(entry=entry))
-            if pending.by == by:
-                raise Refused(_("a second role administrator confirms, not the same one (F12)"))
-        enrolled = {w.person for n, w in self.pending.items() if w.act == "enrol" and n in entries}
-        for entry in entries:
-            waiting = self.pending.get(entry)
-            known = waiting is None or waiting.person in {*self.people, *enrolled}
-            if not known:
-                raise Refused(_("confirm the person's enrolment together with the role"))
-        for entry in sorted(entries):
-            if entry == 0:
-                self.founded = self.founded or by in self.founders[1:]
-                continue
-            self._take_effect(entry, self.pending.pop(entry), fp)
+        if any(waiting.by == by for waiting in confirmed.values()):
+            raise Refused(_("a second role administrator confirms, not the same one (F12)"))
+        enrolled = {w.person for w in confirmed.values() if w.act == "enrol"}
+        if any(
+            w.person not in self.people and w.person not in enrolled for w in confirmed.values()
+        ):
+            raise Refused(_("confirm the person's enrolment together with the role"))
+        self.founded = self.founded or 0 in entries
+        for entry, waiting in confirmed.items():
+            del self.pending[entry]
+            self._take_effect(position, waiting, fp)
 
     def _take_effect(self, since: int, pending: Pending, fp: Fingerprint) -> None:
         if pending.act == "enrol":
@@ -207,7 +241,8 @@ class Directory(msgspec.Struct):
                 pending.by,
             )
         )
-        # One administrator was allowed for want of a second; from the second on it takes two.
+        # One administrator was allowed for want of a second; from the second on it takes
+        # two, and never one again, or revoking the other would be the way to be alone.
         admins = {s.person for s in self.seats if s.role == "role-admin" and s.revoked is None}
         if len(admins) > 1:
             self.threshold = 2
@@ -233,6 +268,8 @@ class Directory(msgspec.Struct):
             for seat in self.seats:
                 if seat.person == person and seat.revoked is None:
                     seat.revoked = position
+            # What they proposed, or others for them, rested on who they were.
+            self.pending = {n: w for n, w in self.pending.items() if person not in (w.person, w.by)}
 
     def _revoke_role(self, position: int, person: str, role: Role, street: str | None) -> None:
         hit = [
@@ -247,3 +284,17 @@ class Directory(msgspec.Struct):
             raise Refused(_("the person doesn't hold that role there"))
         for seat in hit:
             seat.revoked = position
+
+
+def _fingerprints(keys: Iterable[str], fp: Fingerprint) -> set[str]:
+    try:
+        return {fp(line) for line in keys}
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -9,13 +9,19 @@ A field is never renamed or given another meaning; a new version gets a new act 
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 from otapgate.landscape.model import Level, Priority, Role, Stage, TestKind
 
 Outcome: TypeAlias = Literal["passed", "failed"]
+Name: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!~@:/-]{0,127}\Z")
+]
+"""What things are called. They end up in commands that people copy from a remedy, so
+nothing that a shell or a terminal takes for more than a word."""
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -25,7 +31,7 @@ class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class Founder(Predicate, frozen=True):
     """A role administrator from the beginning."""
 
-    person: str
+    person: Name
     keys: tuple[str, ...]
     """OpenSSH public key lines without comments."""
 
@@ -44,32 +50,32 @@ class Genesis(Predicate, frozen=True):
 class PersonEnrolled(Predicate, frozen=True):
     """A person and the keys that prove them. Detail: `name`."""
 
-    person: str
+    person: Name
     keys: tuple[str, ...]
 
 
 class PersonRevoked(Predicate, frozen=True):
     """A person, or one key of theirs by fingerprint, no longer signs."""
 
-    person: str
+    person: Name
     key: str | None = None
 
 
 class RoleGranted(Predicate, frozen=True):
     """A role, everywhere or on one street, until a day (exclusive) or without end."""
 
-    person: str
+    person: Name
     role: Role
-    street: str | None = None
+    street: Name | None = None
     until: str | None = None
 
 
 class RoleRevoked(Predicate, frozen=True):
     """The role is withdrawn from the person, on that street or everywhere."""
 
-    person: str
+    person: Name
     role: Role
-    street: str | None = None
+    street: Name | None = None
 
 
 class Confirmed(Predicate, frozen=True):
@@ -87,7 +93,7 @@ class PolicyApproved(Predicate, frozen=True):
 class EnvironmentAccepted(Predicate, frozen=True):
     """The owner takes responsibility for the environment as described (CH04-06)."""
 
-    environment: str
+    environment: Name
     description: str
     """Digest of the environment's description."""
 
@@ -105,7 +111,7 @@ class EnvironmentAdopted(Predicate, frozen=True):
     """An environment that ran before otapgate came: looked at, and found to hold this
     release. Possible only while the environment has no history here."""
 
-    environment: str
+    environment: Name
     release: str
     completeness: Completeness
 
@@ -113,23 +119,23 @@ class EnvironmentAdopted(Predicate, frozen=True):
 class ChangeSubmitted(Predicate, frozen=True):
     """A request for change (VTW). Detail: `vtw`, the whole form."""
 
-    change: str
+    change: Name
     kind: Literal["regular", "standard", "emergency"]
     object: str
-    street: str | None
+    street: Name | None
     vtw: str
     """Digest of the form's canonical JSON."""
     security: bool = False
     privacy: bool = False
     parallel_run: bool = False
-    rollback_minutes: int | None = None
+    rollback_minutes: Count | None = None
     """How long a rollback may take, as the form promises."""
 
 
 class ChangeClassified(Predicate, frozen=True):
     """Impact and urgency, and the priority that the policy's matrix makes of them."""
 
-    change: str
+    change: Name
     impact: Level
     urgency: Level
     priority: Priority
@@ -139,7 +145,7 @@ class ChangeClassified(Predicate, frozen=True):
 class ChangeAuthorised(Predicate, frozen=True):
     """One person's authorisation, or refusal, in one role. Detail: `because`."""
 
-    change: str
+    change: Name
     role: Role
     verdict: Literal["authorised", "rejected"]
 
@@ -147,7 +153,7 @@ class ChangeAuthorised(Predicate, frozen=True):
 class ChangeScheduled(Predicate, frozen=True):
     """When the change may enter production; ISO 8601 with zone, end exclusive."""
 
-    change: str
+    change: Name
     start: str
     end: str
 
@@ -155,7 +161,7 @@ class ChangeScheduled(Predicate, frozen=True):
 class ChangeClosed(Predicate, frozen=True):
     """The change's end and how it went (CH02-06). Detail: `evaluation`."""
 
-    change: str
+    change: Name
     outcome: Literal["succeeded", "failed", "withdrawn", "rejected"]
 
 
@@ -169,13 +175,13 @@ class Source(Predicate, frozen=True):
 class ReleaseBuilt(Predicate, frozen=True):
     """A release came to be. Subject: `app@version` with the manifest's digest."""
 
-    app: str
-    version: str
-    street: str
+    app: Name
+    version: Name
+    street: Name
     change: str | None
-    files: int
-    bytes: int
-    plans: tuple[str, ...]
+    files: Count
+    bytes: Count
+    plans: tuple[Name, ...]
     """Names of the test plans that cover it."""
     file: str = ""
     """The release file, relative to the landscape: where to look for later edits."""
@@ -185,36 +191,36 @@ class ReleaseBuilt(Predicate, frozen=True):
 class Criterion(Predicate, frozen=True):
     """One acceptance criterion of a test plan."""
 
-    id: str
+    id: Name
     kind: TestKind
 
 
 class PlanRegistered(Predicate, frozen=True):
     """A test plan as it stood before the tests (CH05-03)."""
 
-    plan: str
+    plan: Name
     digest: str
-    app: str
+    app: Name
     criteria: tuple[Criterion, ...]
-    cases: tuple[str, ...]
+    cases: tuple[Name, ...]
 
 
 class CaseOutcome(Predicate, frozen=True):
     """What became of one planned case."""
 
-    id: str
-    criterion: str
+    id: Name
+    criterion: Name
     kind: TestKind
     outcome: Literal["passed", "failed", "skipped"]
-    milliseconds: int
+    milliseconds: Count
 
 
 class TestRun(Predicate, frozen=True):
     """A plan carried out on a release in an environment (CH05-05)."""
 
-    run: str
+    run: Name
     release: str
-    environment: str
+    environment: Name
     description: str
     plan: str
     """Digest of the plan."""
@@ -229,7 +235,7 @@ class RehearsalCase(Predicate, frozen=True):
 
     fault: Literal["none", "kill", "fail", "unreachable"]
     task: str
-    index: int
+    index: Count
     restored: bool
     left: tuple[str, ...] = ()
 
@@ -237,14 +243,14 @@ class RehearsalCase(Predicate, frozen=True):
 class Rehearsal(Predicate, frozen=True):
     """Deployed, rolled back, compared (CH05-07)."""
 
-    rehearsal: str
+    rehearsal: Name
     release: str
     previous: str | None
-    environment: str
+    environment: Name
     description: str
     faults: str
     outcome: Literal["restored", "not-restored"]
-    milliseconds_rollback: int
+    milliseconds_rollback: Count
     cases: tuple[RehearsalCase, ...]
     evidence: str
 
@@ -252,16 +258,16 @@ class Rehearsal(Predicate, frozen=True):
 class DatasetLoaded(Predicate, frozen=True):
     """Data brought into an environment, or made for it (CH04-07)."""
 
-    dataset: str
-    environment: str | None
+    dataset: Name
+    environment: Name | None
     label: Literal["pseudonymised", "anonymised", "synthetic"]
     manifest: str
     plan: str
     source: str
-    rows: int
-    bytes: int
-    leaks: int
-    k: int
+    rows: Count
+    bytes: Count
+    leaks: Count
+    k: Count
     expires: str
     """ISO 8601 time with zone after which the data must be gone."""
 
@@ -270,12 +276,12 @@ class Acceptance(Predicate, frozen=True):
     """The test lead's verdict on each criterion (CH06-08). Detail: `notes`."""
 
     release: str
-    environment: str
+    environment: Name
     description: str
-    change: str
-    plans: dict[str, str]
+    change: Name
+    plans: dict[Name, str]
     """Plan name → digest that the criteria come from."""
-    criteria: dict[str, Literal["pass", "fail"]]
+    criteria: dict[Name, Literal["pass", "fail"]]
 
 
 class SignOff(Predicate, frozen=True):
@@ -283,9 +289,9 @@ class SignOff(Predicate, frozen=True):
     Detail: `because`."""
 
     release: str
-    environment: str
+    environment: Name
     description: str
-    change: str
+    change: Name
     role: Role
     verdict: Literal["agreed", "rejected"]
 
@@ -302,11 +308,11 @@ class RecordedFinding(Predicate, frozen=True):
 class Decision(Predicate, frozen=True):
     """What the gate said, on what, and everything needed to say it again."""
 
-    decision: str
+    decision: Name
     action: Literal["promote"]
     outcome: Literal["allowed", "refused"]
     release: str
-    environment: str
+    environment: Name
     stage: Stage
     change: str
     actor: str
@@ -326,33 +332,33 @@ class Decision(Predicate, frozen=True):
 class PromotionStarted(Predicate, frozen=True):
     """Written, durably, before anything is touched."""
 
-    promotion: str
-    decision: str
+    promotion: Name
+    decision: Name
     release: str
     previous: str | None
-    environment: str
+    environment: Name
     change: str
 
 
 class PromotionFinished(Predicate, frozen=True):
     """How it ended; `rolled-back` means the state before was restored and compared."""
 
-    promotion: str
-    environment: str
+    promotion: Name
+    environment: Name
     release: str
     outcome: Literal["succeeded", "rolled-back", "failed"]
     completeness: Completeness
     hosts: dict[str, Literal["ok", "failed", "unreachable"]]
-    milliseconds: int
+    milliseconds: Count
     evidence: str
 
 
 class RollbackStarted(Predicate, frozen=True):
     """Going back to the previous release after a promotion that had succeeded."""
 
-    rollback: str
-    promotion: str
-    environment: str
+    rollback: Name
+    promotion: Name
+    environment: Name
     release: str
     to: str | None
 
@@ -360,12 +366,12 @@ class RollbackStarted(Predicate, frozen=True):
 class RollbackFinished(Predicate, frozen=True):
     """How going back ended."""
 
-    rollback: str
-    environment: str
+    rollback: Name
+    environment: Name
     to: str | None
     outcome: Literal["restored", "failed"]
     left: tuple[str, ...]
-    milliseconds: int
+    milliseconds: Count
     evidence: str
 
 

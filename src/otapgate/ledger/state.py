@@ -1,158 +1,48 @@
-"""What the ledger amounts to: people, changes, releases, evidence, what runs where.
+"""The fold: which entries count, and so what the ledger amounts to at any position.
 
-A fold over entries in order, and nothing else: it can be thrown away and made again.
-An entry whose signer wasn't entitled to it has no effect and is noted in `problems`.
-Signatures themselves are verified by `ledger.verify`, not here. Pure.
+In order of position and nothing else: a state can be thrown away and made again. An entry
+whose signer wasn't entitled to it has no effect and is noted in `problems`. Signatures
+themselves are verified by `ledger.verify`, not here; what an act that counts changes is
+in `effects`, and the shapes are in `records`. Pure.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Generic, TypeVar
+from datetime import UTC, datetime
 
 import msgspec
 
 from otapgate.i18n import _
-from otapgate.ledger import directory
+from otapgate.ledger import directory, effects
 from otapgate.ledger import predicates as p
+from otapgate.ledger.effects import moment
+from otapgate.ledger.records import (
+    Change,
+    EnvironmentHistory,
+    Release,
+    Running,
+    Signed,
+    State,
+    Unfinished,
+)
 from otapgate.ledger.sshsig import fingerprint_of_line
-from otapgate.ledger.statement import Statement
+from otapgate.ledger.statement import VERSION, Statement
 
-T = TypeVar("T")
+__all__ = [
+    "Change",
+    "EnvironmentHistory",
+    "Release",
+    "Running",
+    "Signed",
+    "State",
+    "Unfinished",
+    "day_of",
+    "fold",
+    "moment",
+]
 
 CLOCK_TOLERANCE = 300.0
 """Seconds that the clocks of two people's machines may differ."""
-
-
-class Signed(msgspec.Struct, Generic[T]):
-    """An act with who signed it, when, and where it stands."""
-
-    position: int
-    at: str
-    by: str
-    act: T
-
-
-class Change(msgspec.Struct):
-    """A change and what has been decided about it."""
-
-    submitted: Signed[p.ChangeSubmitted]
-    classified: Signed[p.ChangeClassified] | None = None
-    authorised: list[Signed[p.ChangeAuthorised]] = []
-    scheduled: Signed[p.ChangeScheduled] | None = None
-    closed: Signed[p.ChangeClosed] | None = None
-
-    @property
-    def status(self) -> str:
-        """Where it is in the life cycle (PRO-1)."""
-        if self.closed is not None:
-            return self.closed.act.outcome
-        if self.scheduled is not None:
-            return "scheduled"
-        if any(a.act.verdict == "rejected" for a in self.authorised):
-            return "rejected"
-        if self.authorised:
-            return "authorised"
-        return "classified" if self.classified is not None else "submitted"
-
-
-class Release(msgspec.Struct):
-    """A release and the evidence that rests on its digest."""
-
-    name: str
-    digest: str
-    built: list[Signed[p.ReleaseBuilt]]
-    runs: list[Signed[p.TestRun]] = []
-    rehearsals: list[Signed[p.Rehearsal]] = []
-    acceptances: list[Signed[p.Acceptance]] = []
-    signoffs: list[Signed[p.SignOff]] = []
-
-    @property
-    def latest(self) -> p.ReleaseBuilt:
-        return self.built[-1].act
-
-    @property
-    def builders(self) -> frozenset[str]:
-        """Everybody who signed a build of it."""
-        return frozenset(b.by for b in self.built)
-
-    @property
-    def changes(self) -> frozenset[str]:
-        return frozenset(b.act.change for b in self.built if b.act.change is not None)
-
-
-class Running(msgspec.Struct):
-    """What runs in an environment, since when and by what."""
-
-    release: str
-    since: str
-    by_act: str
-    """Promotion or rollback id, or `adopted`."""
-    completeness: p.Completeness
-    change: str | None = None
-
-
-class Unfinished(msgspec.Struct):
-    """A promotion or rollback that started and hasn't ended."""
-
-    id: str
-    kind: str
-    """`promotion` or `rollback`."""
-    environment: str
-    release: str
-    previous: str | None
-    change: str | None
-    at: str
-    by: str
-
-
-class EnvironmentHistory(msgspec.Struct):
-    """What the ledger knows of one environment."""
-
-    accepted: Signed[p.EnvironmentAccepted] | None = None
-    history: list[Running] = []
-    """Oldest first; the last is what runs now. A rollback drops what it undid."""
-    datasets: list[Signed[p.DatasetLoaded]] = []
-    unfinished: Unfinished | None = None
-
-    @property
-    def running(self) -> Running | None:
-        return self.history[-1] if self.history else None
-
-
-class State(msgspec.Struct):
-    """Everything the ledger amounts to, at `size` entries with root `root`."""
-
-    size: int = 0
-    root: str = ""
-    last_at: str = ""
-    directory: directory.Directory = msgspec.field(default_factory=directory.Directory)
-    policy: str = ""
-    """Digest of the policy in force."""
-    environments: dict[str, EnvironmentHistory] = {}
-    changes: dict[str, Change] = {}
-    releases: dict[str, Release] = {}
-    """By digest, in order of first build."""
-    plans: dict[str, list[Signed[p.PlanRegistered]]] = {}
-    datasets: list[Signed[p.DatasetLoaded]] = []
-    promotions: int = 0
-    decisions: int = 0
-    place: str = ""
-    """Where the ledger was last said to live; "" until it moved."""
-    problems: list[str] = []
-
-    def environment(self, name: str) -> EnvironmentHistory:
-        return self.environments.get(name) or EnvironmentHistory()
-
-    def plan(self, name: str, app: str) -> Signed[p.PlanRegistered] | None:
-        """The latest registration of a plan for an application."""
-        known = [r for r in self.plans.get(name, ()) if r.act.app == app]
-        return known[-1] if known else None
-
-    def names(self) -> list[tuple[str, str]]:
-        """`app@version` and digest of every release, in order of latest build."""
-        found = sorted(self.releases.values(), key=lambda r: r.built[-1].position)
-        return [(r.name, r.digest) for r in found]
 
 
 def fold(state: State, position: int, statement: Statement, fingerprint: str) -> str | None:
@@ -171,8 +61,10 @@ def fold(state: State, position: int, statement: Statement, fingerprint: str) ->
 
 def _admit(state: State, position: int, statement: Statement, fingerprint: str) -> str | None:
     act = p.ACTS.get(statement.act)
-    if act is None:
-        return _("unknown act {act}").format(act=statement.act)
+    if act is None or statement.version != VERSION:
+        return _("unknown act {act}, version {version}").format(
+            act=statement.act, version=statement.version
+        )
     try:
         predicate = p.from_predicate(statement.act, statement.predicate)
     except msgspec.ValidationError as error:
@@ -181,198 +73,104 @@ def _admit(state: State, position: int, statement: Statement, fingerprint: str) 
         return _("the clock was set back: {at} is before {last}").format(
             at=statement.at, last=state.last_at
         )
-    people = state.directory
     try:
         if isinstance(predicate, p.Genesis):
-            if position != 0:
-                return _("genesis can only be the first entry")
-            people.found(predicate, fingerprint_of_line)
-            if people.person_of(fingerprint) != people.founders[0]:
-                state.directory = directory.Directory()
-                return _("genesis isn't signed by the first role administrator it names")
-            state.policy = predicate.policy
-            state.last_at = statement.at
-            return None
-        by = people.person_of(fingerprint)
-        if by is None:
-            return _("signed by a key that nobody enrolled, or that was revoked")
-        day = statement.at[:10]
-        if act.roles is not None and not act.roles & people.roles(by, day):
-            return _("{by} holds none of the roles for this act: {roles}").format(
-                by=by, roles=", ".join(sorted(act.roles))
-            )
-        problem = _apply(state, position, statement, by, predicate)
+            problem = _begin(state, position, statement, fingerprint, predicate)
+        else:
+            problem = _act(state, position, statement, fingerprint, act, predicate)
     except directory.Refused as error:
         return str(error)
-    if problem is None:
+    # The later of the two: many small steps back would add up to a long way.
+    if problem is None and (not state.last_at or moment(statement.at) > moment(state.last_at)):
         state.last_at = statement.at
     return problem
 
 
-def moment(at: str) -> float:
-    """Seconds since the epoch of an ISO 8601 time with zone."""
-    return datetime.fromisoformat(at).timestamp()
-
-
-def _apply(  # noqa: PLR0911, PLR0912 - one case an act
-    state: State, position: int, statement: Statement, by: str, predicate: p.Predicate
+def _begin(
+    state: State, position: int, statement: Statement, fingerprint: str, genesis: p.Genesis
 ) -> str | None:
-    at = statement.at
-    match predicate:
-        case (
-            p.PersonEnrolled() | p.PersonRevoked() | p.RoleGranted() | p.RoleRevoked()
-            | p.Confirmed()
-        ):
-            state.directory.apply(position, by, predicate, fingerprint_of_line)
-        case p.PolicyApproved(policy=policy):
-            state.policy = policy
-        case p.EnvironmentAccepted(environment=name):
-            _environment(state, name).accepted = Signed(position, at, by, predicate)
-        case p.EnvironmentAdopted(environment=name, release=release):
-            known = _environment(state, name)
-            if known.history or known.unfinished:
-                return _("{environment} already has a history").format(environment=name)
-            known.history.append(Running(release, at, "adopted", predicate.completeness))
-        case p.ChangeSubmitted(change=change):
-            if change in state.changes:
-                return _("{change} exists already").format(change=change)
-            state.changes[change] = Change(Signed(position, at, by, predicate))
-        case (
-            p.ChangeClassified(change=change)
-            | p.ChangeAuthorised(change=change)
-            | p.ChangeScheduled(change=change)
-            | p.ChangeClosed(change=change)
-        ):
-            return _apply_change(state, position, at, by, change, predicate)
-        case p.ReleaseBuilt(app=app, version=version):
-            digest = statement.subjects[0].digest
-            release = state.releases.setdefault(digest, Release(f"{app}@{version}", digest, []))
-            release.built.append(Signed(position, at, by, predicate))
-        case p.PlanRegistered(plan=plan):
-            state.plans.setdefault(plan, []).append(Signed(position, at, by, predicate))
-        case p.DatasetLoaded(environment=name):
-            signed = Signed(position, at, by, predicate)
-            state.datasets.append(signed)
-            if name is not None:
-                _environment(state, name).datasets.append(signed)
-        case p.TestRun() | p.Rehearsal() | p.Acceptance() | p.SignOff():
-            return _apply_evidence(state, position, at, by, predicate)
-        case p.Decision():
-            state.decisions += 1
-        case (
-            p.PromotionStarted() | p.PromotionFinished() | p.RollbackStarted()
-            | p.RollbackFinished()
-        ):
-            return _apply_promotion(state, at, by, predicate)
-        case p.LedgerMoved(place=place):
-            state.place = place
-        case _:  # pragma: no cover - ACTS and these cases are the same set
-            raise TypeError(type(predicate).__name__)
+    if position != 0:
+        return _("genesis can only be the first entry")
+    if genesis.origin != statement.head.origin:
+        return _("genesis names another ledger than the one it is in")
+    people = directory.Directory.found(genesis, fingerprint_of_line)
+    if people.person_of(fingerprint) != people.founders[0]:
+        return _("genesis isn't signed by the first role administrator it names")
+    state.directory = people
+    state.policy = genesis.policy
     return None
 
 
-def _environment(state: State, name: str) -> EnvironmentHistory:
-    return state.environments.setdefault(name, EnvironmentHistory())
-
-
-def _apply_change(
-    state: State, position: int, at: str, by: str, name: str, predicate: p.Predicate
-) -> str | None:
-    change = state.changes.get(name)
-    if change is None:
-        return _("{change} doesn't exist").format(change=name)
-    if change.closed is not None:
-        return _("{change} is closed").format(change=name)
-    match predicate:
-        case p.ChangeClassified():
-            change.classified = Signed(position, at, by, predicate)
-            # Authorisation was for another class; who must agree may have changed.
-            change.authorised = []
-        case p.ChangeAuthorised(role=role):
-            if role not in state.directory.roles(by, at[:10]):
-                return _("{by} doesn't hold the role {role}").format(by=by, role=role)
-            change.authorised = [
-                a for a in change.authorised if (a.by, a.act.role) != (by, role)
-            ]
-            change.authorised.append(Signed(position, at, by, predicate))
-        case p.ChangeScheduled():
-            change.scheduled = Signed(position, at, by, predicate)
-        case p.ChangeClosed():
-            change.closed = Signed(position, at, by, predicate)
-        case _:  # pragma: no cover - the caller routes only the four acts above
-            raise TypeError(type(predicate).__name__)
-    return None
-
-
-def _apply_evidence(
+def _act(
     state: State,
     position: int,
-    at: str,
-    by: str,
-    predicate: p.TestRun | p.Rehearsal | p.Acceptance | p.SignOff,
+    statement: Statement,
+    fingerprint: str,
+    act: p.Act,
+    predicate: p.Predicate,
 ) -> str | None:
-    release = state.releases.get(predicate.release)
-    if release is None:
-        return _("{release} was never built here").format(release=predicate.release)
-    match predicate:
-        case p.TestRun():
-            release.runs.append(Signed(position, at, by, predicate))
-        case p.Rehearsal():
-            release.rehearsals.append(Signed(position, at, by, predicate))
-        case p.Acceptance():
-            release.acceptances.append(Signed(position, at, by, predicate))
-        case p.SignOff(role=role):
-            if role not in state.directory.roles(by, at[:10]):
-                return _("{by} doesn't hold the role {role}").format(by=by, role=role)
-            release.signoffs.append(Signed(position, at, by, predicate))
-    return None
+    people = state.directory
+    by = people.person_of(fingerprint)
+    if by is None:
+        return _("signed by a key that nobody enrolled, or that was revoked")
+    release = getattr(predicate, "release", None)
+    if release is not None and release not in state.releases:
+        return _("{release} was never built here").format(release=release)
+    about = _about(predicate)
+    if about is not None and all(about != subject.digest for subject in statement.subjects):
+        return _("its subject isn't what it speaks of")
+    day = day_of(statement.at)
+    if "auditor" in people.roles(by, day):
+        return _("an auditor writes nothing (F18)")
+    held = people.roles(by, day, _street(state, predicate))
+    if act.roles is not None and not act.roles & held:
+        return _("{by} holds none of the roles for this act: {roles}").format(
+            by=by, roles=", ".join(sorted(act.roles))
+        )
+    if isinstance(predicate, p.ChangeAuthorised | p.SignOff) and predicate.role not in held:
+        return _("{by} doesn't hold the role {role}").format(by=by, role=predicate.role)
+    return effects.apply(state, position, statement, by, predicate)
 
 
-def _apply_promotion(
-    state: State,
-    at: str,
-    by: str,
-    predicate: p.PromotionStarted | p.PromotionFinished | p.RollbackStarted | p.RollbackFinished,
-) -> str | None:
-    known = _environment(state, predicate.environment)
-    busy = _("{environment} has an unfinished {kind}")
+def _about(predicate: p.Predicate) -> str | None:
+    """The digest that the act is about, which a reader of its subjects must find there."""
     match predicate:
-        case p.PromotionStarted():
-            if known.unfinished is not None:
-                return busy.format(
-                    environment=predicate.environment, kind=known.unfinished.kind
-                )
-            known.unfinished = Unfinished(
-                predicate.promotion, "promotion", predicate.environment, predicate.release,
-                predicate.previous, predicate.change, at, by,
-            )
-            state.promotions += 1
-        case p.PromotionFinished(promotion=promotion):
-            open_ = known.unfinished
-            if open_ is None or open_.id != promotion:
-                return _("{id} isn't open").format(id=promotion)
-            if predicate.outcome == "failed":
-                return None  # neither the old state nor the new: it stays open
-            known.unfinished = None
-            if predicate.outcome == "succeeded":
-                known.history.append(
-                    Running(
-                        predicate.release, at, promotion, predicate.completeness, open_.change
-                    )
-                )
-        case p.RollbackStarted():
-            if known.unfinished is not None:
-                return busy.format(
-                    environment=predicate.environment, kind=known.unfinished.kind
-                )
-            known.unfinished = Unfinished(
-                predicate.rollback, "rollback", predicate.environment, predicate.release,
-                predicate.to, None, at, by,
-            )
-        case p.RollbackFinished(rollback=rollback):
-            if known.unfinished is None or known.unfinished.id != rollback:
-                return _("{id} isn't open").format(id=rollback)
-            if predicate.outcome == "restored":
-                known.unfinished = None
-                known.history = known.history[:-1]
-    return None
+        case p.PolicyApproved(policy=digest) | p.PlanRegistered(digest=digest):
+            return digest
+        case p.EnvironmentAccepted(description=digest) | p.DatasetLoaded(manifest=digest):
+            return digest
+        case p.ChangeSubmitted(vtw=digest):
+            return digest
+        case _:
+            return getattr(predicate, "release", None)
+
+
+def _street(state: State, predicate: p.Predicate) -> str | None:
+    """The street on which the signer's role must hold, as far as the ledger knows it; of
+    acts about an environment alone only the landscape does, so there the gate looks."""
+    match predicate:
+        case p.ReleaseBuilt(street=street):
+            return street
+        case p.PlanRegistered(app=app):
+            streets = [r.latest.street for r in state.releases.values() if r.latest.app == app]
+            return streets[-1] if streets else None
+        case (
+            p.ChangeClassified(change=name)
+            | p.ChangeAuthorised(change=name)
+            | p.ChangeScheduled(change=name)
+            | p.ChangeClosed(change=name)
+        ):
+            change = state.changes.get(name)
+            return change.submitted.act.street if change is not None else None
+        case p.RollbackFinished(environment=name):
+            open_ = state.environment(name).unfinished
+            return state.releases[open_.release].latest.street if open_ is not None else None
+        case _:
+            release = state.releases.get(getattr(predicate, "release", ""))
+            return release.latest.street if release is not None else None
+
+
+def day_of(at: str) -> str:
+    """The day (ISO date) of a moment in UTC: the zone in it was the signer's choice, and
+    no choice of zone may make a role last longer."""
+    return datetime.fromisoformat(at).astimezone(UTC).date().isoformat()

@@ -12,9 +12,10 @@ from typing import Protocol
 
 import msgspec
 
-from otapgate.ledger.state import State, fold
+from otapgate.errors import OtapgateError
 from otapgate.i18n import _
 from otapgate.ledger import merkle, sshsig
+from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import Head, Statement, leaf_hash, namespace, parse
 
 
@@ -63,17 +64,19 @@ def verify(source: Source, pins: Iterable[Head] = ()) -> Verification:
     roots = [tree.root().hex()]
     problems: list[Trouble] = []
     signatures = 0
-    for expected, entry in enumerate(source.entries()):
-        if entry.position != expected:
-            problems.append(Trouble(expected, _("entry {n} is missing").format(n=expected)))
-            break
-        leaf = leaf_hash(entry.statement, entry.signature)
-        if leaf != entry.leaf:
-            problems.append(Trouble(expected, _("its bytes don't match its hash in the tree")))
-        tree.append(leaf)
-        roots.append(tree.root().hex())
-        found = _entry(state, expected, entry, source.origin, roots, problems)
-        signatures += found
+    try:
+        for expected, entry in enumerate(source.entries()):
+            if entry.position != expected:
+                problems.append(Trouble(expected, _("entry {n} is missing").format(n=expected)))
+                break
+            leaf = leaf_hash(entry.statement, entry.signature)
+            if leaf != entry.leaf:
+                problems.append(Trouble(expected, _("its bytes don't match its hash in the tree")))
+            tree.append(leaf)
+            roots.append(tree.root().hex())
+            signatures += _entry(state, expected, entry, source.origin, roots, problems)
+    except OtapgateError as error:  # of the storage: something in it can't even be read
+        problems.append(Trouble(len(roots) - 1, error.message))
     size = len(roots) - 1
     state.root = roots[-1]
     _whole(source, roots, pins, problems)
@@ -103,9 +106,7 @@ def _entry(
     return 1
 
 
-def _head_problem(
-    statement: Statement, position: int, origin: str, roots: list[str]
-) -> str | None:
+def _head_problem(statement: Statement, position: int, origin: str, roots: list[str]) -> str | None:
     head = statement.head
     if head.origin != origin:
         return _("it was signed for another ledger, {origin}").format(origin=head.origin)
@@ -114,13 +115,15 @@ def _head_problem(
     return None
 
 
-def _whole(
-    source: Source, roots: list[str], pins: Iterable[Head], problems: list[Trouble]
-) -> None:
+def _whole(source: Source, roots: list[str], pins: Iterable[Head], problems: list[Trouble]) -> None:
     size = len(roots) - 1
-    kept = source.head()
-    if kept.size != size or kept.root != roots[size]:
-        problems.append(Trouble(None, _("the stored tree isn't the tree of the entries")))
+    try:
+        kept = source.head()
+    except OtapgateError as error:
+        problems.append(Trouble(None, error.message))
+    else:
+        if kept.size != size or kept.root != roots[size]:
+            problems.append(Trouble(None, _("the stored tree isn't the tree of the entries")))
     for pin in pins:
         if pin.origin != source.origin:
             problems.append(Trouble(None, _("the pin is of another ledger")))
