@@ -1,7 +1,7 @@
 """Promotion against the bare `ansible-playbook` of the same playbooks, as ratios.
 
-Run as `python tests/bench/bench_promotion.py [TASKS] [ROUNDS]` (30 tasks, 3 rounds). Local connection, one
-host, snapshot, deploy and verify playbooks. Two comparisons are printed: with the three
+Run as `python tests/bench/bench_promotion.py [TASKS] [ROUNDS]` (30 tasks, 3 rounds). Local connection,
+one host, snapshot, deploy and verify playbooks. Two comparisons are printed: with the three
 commands that somebody would type, and with one command for all three.
 """
 
@@ -132,8 +132,9 @@ def main() -> None:
         median = {key: statistics.median(values) for key, values in times.items()}
         print(f"{tasks} tasks, {rounds} rounds, medians; wanted ≤ {WANTED}")
         for key, words in (("three", "three commands"), ("one", "one command")):
+            ratio = median["otapgate"] / median[key]
             print(
-                f"promotion / bare ansible-playbook, {words}: {median['otapgate'] / median[key]:.2f}"
+                f"promotion / bare ansible-playbook, {words}: {ratio:.2f}"
                 f"  ({median['otapgate']:.2f} s / {median[key]:.2f} s)"
             )
 

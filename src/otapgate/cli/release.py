@@ -84,7 +84,9 @@ def show(release: Rel) -> Reply:
         known = gatekeeping.release(workspace, release)
         found = releases.summary(workspace, known)
         made = releases.manifest(workspace, known.digest)
-        files: list[dict[str, Any]] = [{"path": f.path, "digest": f.digest, "size": f.size} for f in made.files]
+        files: list[dict[str, Any]] = [
+            {"path": f.path, "digest": f.digest, "size": f.size} for f in made.files
+        ]
 
     def text() -> str:
         lines = [f"{found['name']}  {found['digest']}",

@@ -15,7 +15,7 @@ MAX_PATH = 1024
 MAX_NAME = 255
 
 
-def fault(path: str) -> str | None:  # noqa: PLR0911 - one return a fault
+def fault(path: str) -> str | None:
     """What is wrong with a relative path, as a sentence's end; None when nothing is."""
     try:
         size = len(path.encode("utf-8"))

@@ -215,7 +215,7 @@ def _cut(connection: http.client.HTTPConnection, held: list[socket.socket]) -> N
             end.shutdown(socket.SHUT_RDWR)
 
 
-def _wrong(step: HttpStep, contains: str | None, answer: Answer) -> str:  # noqa: PLR0911 - one return a fault
+def _wrong(step: HttpStep, contains: str | None, answer: Answer) -> str:
     """What is not as said; "" when nothing is."""
     if answer.status != step.status:
         return _("The answer has status {status}, and {wanted} was expected.").format(

@@ -284,9 +284,7 @@ def _settings(path: Path, bench: Bench) -> Path:
     return empty
 
 
-def _verdict(  # noqa: PLR0911 - one return a reason
-    ended: process.Ended, report: Path, step: PytestStep
-) -> tuple[str, bool]:
+def _verdict(ended: process.Ended, report: Path, step: PytestStep) -> tuple[str, bool]:
     """What a pytest run comes to, in a sentence, and whether it proves anything."""
     wrong = _unsound(ended, "pytest", step.timeout_seconds)
     if wrong:
