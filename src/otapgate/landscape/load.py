@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import tempfile
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -211,6 +210,8 @@ def _digests(root: Path) -> dict[str, str] | None:
 
 def _write(path: Path, data: bytes) -> None:
     """Replace the cache in one step, readable by the user only."""
+    import tempfile  # only where the cache is renewed: it costs start-up time
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".landscape-")
