@@ -22,6 +22,8 @@ from otapgate.execution.lock import EnvironmentLock, holder, lock_path, tether_p
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion, run_state
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).parent / "crash_driver.py"
 SLOW = """
     - name: Take long

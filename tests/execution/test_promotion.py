@@ -14,6 +14,8 @@ from otapgate.errors import Usage
 from otapgate.execution.promotion import Promotion, run_state
 from otapgate.landscape.model import Host
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_good_release_is_promoted_complete(stage: Stage) -> None:
     seen = []

@@ -9,6 +9,8 @@ from otapgate.errors import Usage
 from otapgate.execution.promotion import run_state
 from otapgate.execution.rehearsal import rehearse
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_rehearsal_deploys_and_comes_back(stage: Stage) -> None:
     plan = stage.plan(stage.release("2.0"), name="REH-1")
