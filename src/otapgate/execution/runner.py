@@ -268,7 +268,7 @@ def _why(
             message=failure.message,
         )
     text = follower.tail()
-    if "locale" in text and "UTF-8" in text:
+    if "initialize the preferred locale" in text or "locale encoding to be UTF-8" in text:
         return "locale-missing", _("This machine has no {locale} locale.").format(
             locale=inventories.LOCALE
         )

@@ -1,0 +1,77 @@
+"""Runs that can't begin or go wrong at once, each with a result that says why."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from otapgate.errors import Failed
+from otapgate.execution import inventory
+from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
+from otapgate.landscape.model import Environment, Host
+
+
+def run(folder: Path, text: str) -> PlaybookResult:
+    playbook = folder / "deploy.yml"
+    playbook.write_text(text)
+    environment = Environment(
+        name="demo-A",
+        stage="A",
+        street="demo",
+        owner="Fenna",
+        hosts=(Host("web", {"ansible_connection": "local"}),),
+    )
+    settings = Settings(environment=environment, run_dir=folder / "run", lock=folder / "lock")
+    return run_playbooks(settings, [playbook], label="deploy", variables={})
+
+
+PLAY = "- hosts: all\n  gather_facts: false\n  tasks:\n"
+FINE = PLAY + "    - debug: {msg: well}\n"
+
+
+def test_a_machine_without_ansible_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Failed) as caught:
+        run(tmp_path, FINE)
+    assert caught.value.code == "ansible-missing"
+    assert caught.value.remedy
+
+
+def test_a_machine_without_the_locale_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "LOCALE", "xx_XX.UTF-8")
+    result = run(tmp_path, FINE)
+    assert (result.ok, result.code) == (False, "locale-missing")
+    assert "xx_XX.UTF-8" in result.message
+
+
+def test_a_playbook_for_nobody_is_a_failure(tmp_path: Path) -> None:
+    result = run(tmp_path, FINE.replace("hosts: all", "hosts: nowhere"))
+    assert (result.ok, result.code) == (False, "no-host-matched")
+
+
+def test_an_unknown_module_is_told_by_file_and_line(tmp_path: Path) -> None:
+    result = run(tmp_path, PLAY + "    - nosuchmodule: {}\n")
+    assert (result.ok, result.code) == (False, "playbook-broken")
+    assert f"{tmp_path}/deploy.yml:4" in result.message
+
+
+def test_a_failure_that_was_rescued_or_ignored_is_none(tmp_path: Path) -> None:
+    rescued = "    - block: [{fail: {msg: x}}]\n      rescue: [{debug: {msg: y}}]\n"
+    ignored = "    - fail: {msg: z}\n      ignore_errors: true\n"
+    result = run(tmp_path, PLAY + rescued + ignored)
+    assert (result.ok, result.failed_task, result.hosts) == (True, None, {"web": "ok"})
+
+
+def test_nothing_of_a_run_is_left_but_its_output(tmp_path: Path) -> None:
+    result = run(tmp_path, FINE)
+    assert result.ok
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert files == [result.output]
+    assert result.output.stat().st_mode & 0o777 == 0o600
