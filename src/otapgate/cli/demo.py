@@ -20,6 +20,9 @@ def demo(
         bool,
         typer.Option("--prepare", help=_("Only set the scene; the tutorial goes on by hand.")),
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help=_("Restart test and acceptance of the example."))
+    ] = False,
     stop: Annotated[bool, typer.Option("--stop", help=_("Stop the example's services."))] = False,
 ) -> Reply:
     from otapgate.demo import scene
@@ -29,6 +32,10 @@ def demo(
     if stop:
         scene.stop(directory)
         return Reply({"directory": str(directory)}, _("The example's services are stopped."))
+    if restart:
+        for stage in "TA":
+            scene.play(directory, stage, "restart.yml")
+        return Reply({"directory": str(directory)}, _("Test and acceptance were restarted."))
     story = Story(directory, fast=fast)
     story.prepare()
     if prepare:

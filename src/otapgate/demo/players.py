@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from otapgate import errors
+from otapgate.cli.options import options
 from otapgate.i18n import N_, _, language
 
 
@@ -78,8 +79,10 @@ class Theatre:
 
     def say(self, text: str = "") -> None:
         """A line of the story."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        # With --json, standard output is for the one object at the end.
+        stream = sys.stderr if options().json else sys.stdout
+        stream.write(text + "\n")
+        stream.flush()
 
     def show(self, player: Player | None, arguments: Sequence[str]) -> None:
         """The command as somebody would type it."""
