@@ -10,7 +10,7 @@ import pytest
 from tests.execution.conftest import DEPLOY, ROLLBACK, Stage
 
 from otapgate import canonical
-from otapgate.errors import Usage
+from otapgate.errors import BadInput, Usage
 from otapgate.execution.promotion import Promotion, run_state
 from otapgate.landscape.model import Host
 
@@ -140,6 +140,15 @@ def test_state_that_cant_be_looked_at_stops_before_anything_is_touched(stage: St
     result = Promotion(stage.plan(release)).run()
     assert (result.code, result.touched) == ("state-unreadable", False)
     assert stage.answer() == "1.0 3"
+
+
+@pytest.mark.parametrize("name", ["deploy", "verify", "rollback"])
+def test_a_release_without_a_needed_playbook_is_refused_at_once(stage: Stage, name: str) -> None:
+    plan = stage.plan(stage.release("2.0", **{name: ""}))
+    with pytest.raises(BadInput) as caught:
+        Promotion(plan).run()
+    assert (caught.value.code, caught.value.where) == ("playbook-missing", f"playbooks/{name}.yml")
+    assert not plan.run_dir.exists()
 
 
 def test_a_finished_promotion_can_be_gone_back_from(stage: Stage) -> None:

@@ -81,7 +81,10 @@ def run_state(run_dir: Path) -> RunState | None:
     first, last = records[0], records[-1]
     result = None
     if last.step == "finish":
-        result = msgspec.convert(last.data["result"], PromotionResult)
+        try:
+            result = msgspec.convert(last.data["result"], PromotionResult)
+        except (KeyError, msgspec.ValidationError) as error:
+            raise _damaged(run_dir) from error
     try:
         return RunState(
             **{key: first.data[key] for key in ("kind", "id", "release", "previous")},
@@ -93,11 +96,15 @@ def run_state(run_dir: Path) -> RunState | None:
             result=result,
         )
     except KeyError as error:
-        raise Integrity(
-            "run-damaged",
-            _("The journal of the run in {path} is damaged.").format(path=run_dir),
-            where=str(run_dir),
-        ) from error
+        raise _damaged(run_dir) from error
+
+
+def _damaged(run_dir: Path) -> Integrity:
+    return Integrity(
+        "run-damaged",
+        _("The journal of the run in {path} is damaged.").format(path=run_dir),
+        where=str(run_dir),
+    )
 
 
 class Stopped(Exception):
@@ -166,8 +173,12 @@ class Promotion:
     # -- the way forward
 
     def begin(self) -> None:
-        """Write the journal's first record."""
+        """Write the journal's first record. Raises BadInput (`playbook-missing`,
+        `wheel-invalid`) before anything is touched: the way back must be there first."""
         plan = self.plan
+        for name in ("deploy.yml", "verify.yml", "rollback.yml"):
+            plan.playbook(name)
+        expected_installs(plan.manifest, plan.release_tree)
         self.journal.append(
             "plan",
             "noted",
