@@ -54,6 +54,7 @@ def submit(workspace: Workspace, file: Path) -> Draft:
             "vtw-unreadable",
             _("{file} can't be read: {error}.").format(file=file, error=error),
             where=str(file),
+            remedy=f"otapgate change new --form {file}",
         ) from error
     vtw, problems = parse(text, str(file))
     if vtw is None or problems:

@@ -341,6 +341,7 @@ class Workspace:
             raise errors.BadInput(
                 "entry-unknown",
                 _("The ledger has entries 0 to {last}.").format(last=self.state.size - 1),
+                remedy="otapgate log list",
             )
         return parse(next(iter(peek.since(self.ledger_path, position, position + 1)))[1])
 

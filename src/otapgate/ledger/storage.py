@@ -215,8 +215,9 @@ class Ledger:
         stop = size if stop is None else min(stop, size)
         for first in range(start, stop, PAGE):
             with self._transaction() as connection:
-                page = list(self._page(connection, first, min(first + PAGE, stop)))
-            yield from page
+                page = self._rows(connection, first, min(first + PAGE, stop))
+            # One by one, so that whoever verifies knows at which entry reading stopped.
+            yield from map(self._typed, page)
 
     def entry(self, position: int) -> Entry:
         """The entry at a position; BadInput where there is none."""
@@ -299,9 +300,15 @@ class Ledger:
         return merkle.root_at(lambda *key: peaks[key], size).hex()
 
     def _page(self, connection: sa.Connection, start: int, stop: int) -> Iterator[Entry]:
+        return map(self._typed, self._rows(connection, start, stop))
+
+    @staticmethod
+    def _rows(connection: sa.Connection, start: int, stop: int) -> list[tuple[object, ...]]:
         chosen = sa.select(_entry).where(_entry.c.position >= start, _entry.c.position < stop)
-        for row in connection.execute(chosen.order_by(_entry.c.position)):
-            yield Entry(*sqlite.typed(tuple(row), sqlite.EntryRow, self._path))
+        return [tuple(row) for row in connection.execute(chosen.order_by(_entry.c.position))]
+
+    def _typed(self, row: tuple[object, ...]) -> Entry:
+        return Entry(*sqlite.typed(row, sqlite.EntryRow, self._path))
 
     def _details(self, where: sa.ColumnElement[bool]) -> dict[int, dict[str, JSON]]:
         columns = [

@@ -22,10 +22,14 @@ from otapgate.ledger.statement import Head, Statement, leaf_hash, namespace, par
 class Stored(Protocol):
     """One entry as storage gives it."""
 
-    position: int
-    statement: bytes
-    signature: str
-    leaf: bytes
+    @property
+    def position(self) -> int: ...
+    @property
+    def statement(self) -> bytes: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def leaf(self) -> bytes: ...
 
 
 class Source(Protocol):
