@@ -193,16 +193,23 @@ class Workspace:
         """The state after full verification; raises Integrity naming what is wrong."""
         found = self.verify()
         if found.problems:
+            shown = [
+                errors.Problem(
+                    _("entry {n}: {what}").format(n=x.entry, what=x.what)
+                    if x.entry is not None
+                    else x.what
+                )
+                for x in found.problems[:5]
+            ]
+            rest = len(found.problems) - len(shown)
+            if rest:
+                shown.append(errors.Problem(_("and {n} more").format(n=rest)))
             raise errors.Integrity(
                 "ledger-damaged",
                 _("The ledger doesn't verify; nothing was done."),
                 remedy=_("otapgate log verify tells what is wrong and where"),
-                problems=tuple(
-                    errors.Problem(f"{_('entry')} {x.entry}: {x.what}" if x.entry is not None
-                                   else x.what)
-                    for x in found.problems
-                ),
-            )  # fmt: skip
+                problems=tuple(shown),
+            )
         self._state = found.state
         return found.state
 

@@ -82,7 +82,7 @@ def run(
         found, draft = data.run(workspace, plan, source, target, env,
                                 lambda *args: progress(" ".join(str(a) for a in args)))  # fmt: skip
         entry = workspace.record(draft)
-    text = _("{id}: {rows} rows, {label}; no source value found in the result; k = {k}."
+    text = _("{id}: {rows} rows, {label}; no source value found in the result."
              " Expires {expires}.").format(**found)  # fmt: skip
     return Reply({"dataset": found, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))
 

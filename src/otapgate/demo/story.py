@@ -214,9 +214,8 @@ class Story:
                 "--env", ENVIRONMENTS[stage],
             )  # fmt: skip
             found = said.data["dataset"]
-            self.say("    " + _("{rows} rows, {label}, {leaks} leaks, k = {k}").format(
-                rows=found["rows"], label=found["label"], leaks=len(found["leaks"]),
-                k=found["k"]))  # fmt: skip
+            self.say("    " + _("{rows} rows, {label}, {leaks} leaks").format(
+                rows=found["rows"], label=found["label"], leaks=len(found["leaks"])))  # fmt: skip
             scene.play(self.directory, stage, "restart.yml")
         self.still()
 
