@@ -58,8 +58,11 @@ ROLES: tuple[Role, ...] = (
 )
 
 
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of the immutable values: unknown fields are errors, defaults aren't written."""
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the immutable values: unknown fields are errors.
+
+    Defaults are written too: msgspec tells whether text is the default by identity, so
+    leaving them out would give equal values different bytes."""
 
 
 class Host(Value, frozen=True):

@@ -91,7 +91,7 @@ def landscape(root: Path, sources: list[str]) -> tuple[Landscape | None, list[Pr
 
 
 def digest(description: Environment | Policy) -> str:
-    """`sha256:…` over a description: every value that isn't the default, without the
+    """`sha256:…` over a description: every value, defaults too, without the
     digest itself and the name of the file. Moving or reformatting a file changes nothing."""
     plain: dict[str, Any] = msgspec.to_builtins(description, str_keys=True)
     plain.pop("digest", None)

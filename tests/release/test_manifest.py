@@ -1,0 +1,25 @@
+"""A release's digest depends on what it says, not on where its text came from."""
+
+import msgspec
+
+from otapgate.release import manifest as m
+
+
+def _release(method: str, compare: str) -> m.Manifest:
+    state = m.State(http=(m.HttpState(url="http://x/", method=method, compare=compare),))  # type: ignore[arg-type]
+    return m.Manifest("app", "1", "street", (), {}, state, (), ())
+
+
+def test_equal_manifests_have_one_digest_whatever_made_their_text():
+    literal = _release("GET", "status")
+    made = _release("".join(["G", "ET"]), "".join(["sta", "tus"]))
+    assert literal == made
+    assert literal.digest == made.digest
+
+
+def test_a_manifest_read_back_has_the_digest_that_it_was_stored_under():
+    before = _release("GET", "body")
+    again = m.decode(before.encoded())
+    assert again == before
+    assert again.digest == before.digest
+    assert msgspec.structs.astuple(again) == msgspec.structs.astuple(before)
