@@ -35,6 +35,8 @@ from otapgate.cli.app import main as otapgate_main
 APP = Path(__file__).parent / "app"
 OLD, NEW = "agenda@1.0", "agenda@2.0"
 CHANGE = "CHG-0001"
+PASSING = (".otapgate/cache", ".otapgate/locks", ".otapgate/ledger.sqlite-")
+"""What reading may write: a cache, a lock's file, SQLite's own beside the ledger."""
 CRITERIA = ("answers", "closed", "quick", "complete")
 
 
@@ -59,7 +61,7 @@ BY_NAME = {person.name: person for person in PEOPLE}
 
 def make_key(directory: Path, name: str) -> None:
     """An Ed25519 key pair `name` and `name.pub`."""
-    directory.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True, parents=True)
     key = Ed25519PrivateKey.generate()
     private = directory / name
     private.write_bytes(

@@ -18,6 +18,7 @@ from .school import (
     ESRA,
     NEW,
     OLD,
+    PASSING,
     School,
     window,
 )
@@ -138,21 +139,21 @@ def test_what_is_written_is_for_its_owner_only(promoted: School) -> None:
 
 def test_a_dry_run_says_it_would_and_changes_nothing(accepted: School) -> None:
     accepted(DAAN, "gate", "explain", NEW, "--to", "P", "--change", CHANGE)
-    before = accepted.digest(".otapgate/cache", ".otapgate/locks")
+    before = accepted.digest(*PASSING)
     said = accepted.promote("P", 0, "--dry-run")
     assert said["dry_run"] is True
     assert "promotion" not in said
     assert said["decision"]["outcome"] == "allowed"
     assert said["decision"]["id"] is None
-    assert accepted.digest(".otapgate/cache", ".otapgate/locks") == before
+    assert accepted.digest(*PASSING) == before
     assert accepted.answers("P") == "1.0"
 
 
 def test_a_refused_dry_run_records_nothing(running: School) -> None:
-    before = running.digest(".otapgate/cache", ".otapgate/locks")
+    before = running.digest(*PASSING)
     said = running.promote("P", 3, "--dry-run")
     assert len(said["decision"]["findings"]) >= 8
-    assert running.digest(".otapgate/cache", ".otapgate/locks") == before
+    assert running.digest(*PASSING) == before
 
 
 @pytest.mark.slow

@@ -309,11 +309,11 @@ def _finish(
             result.milliseconds,
             result.evidence,
         )
-        entries.append(
-            workspace.record(
-                draft("promotion-finished", finished, [(release.name, release.digest)])
-            )
-        )
+        act = draft("promotion-finished", finished, [(release.name, release.digest)])
+        try:
+            entries.append(workspace.record(act))
+        except errors.Integrity as error:
+            raise _unrecorded(plan, result, error) from error
     return Promoted(
         answer,
         True,
@@ -341,6 +341,22 @@ def _finish(
         result.outcome,
         result.message,
     )
+
+
+def _unrecorded(
+    plan: Plan, result: PromotionResult, error: errors.Integrity
+) -> errors.Integrity:
+    """The hosts are as the result says, only the ledger doesn't know it yet."""
+    return errors.Integrity(
+        "promotion-unrecorded",
+        _("What was begun in {environment} has ended ({outcome}), but that could not be"
+          " recorded: {why}").format(
+            environment=plan.environment.name, outcome=result.outcome, why=error.message),
+        remedy=_("mend that, then end it: {command}").format(
+            command=f"otapgate promote {plan.manifest.name} --to {plan.environment.name}"
+            " --change CHANGE --resume"),
+        where=error.where,
+    )  # fmt: skip
 
 
 def _resume(
