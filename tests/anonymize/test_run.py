@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,12 @@ def test_rows_nulls_keys_and_references_are_as_they_were(
     assert query(target, "SELECT count(*) FROM leerling WHERE foto IS NOT NULL") == [(0,)]
 
 
+def plain(name: str) -> str:
+    """A name as it stands in an address: small letters without accents."""
+    apart = unicodedata.normalize("NFD", name.lower())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
 def test_new_values_are_valid_consistent_and_reach_nobody(
     school: Path, make_plan: MakePlan, target: Path
 ) -> None:
@@ -102,7 +109,7 @@ def test_new_values_are_valid_consistent_and_reach_nobody(
     assert len(names) == len({before for before, _after in names})
     for before, (_bsn, first, email, phone, born) in zip(old, rows, strict=True):
         assert str(email).endswith("@example.invalid")
-        assert str(email).split(".")[0] in str(first).lower()
+        assert str(email).split(".")[0] in plain(str(first))
         if phone:
             assert str(phone).startswith(("060", "+3160"))
         assert str(born) == f"{str(before[4])[:4]}-01-01"
