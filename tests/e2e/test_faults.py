@@ -200,6 +200,27 @@ def test_kill_9_leaves_a_promotion_that_resume_ends_in_the_new_release(prepared:
     assert prepared.promote("T", 4, "--resume")["error"]["code"] == "nothing-unfinished"
 
 
+def test_an_end_that_can_not_be_recorded_is_told_and_recorded_by_resume(prepared: School) -> None:
+    process = held(prepared)
+    other = sqlite3.connect(prepared.ledger, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")  # somebody keeps the ledger from being written
+        released(prepared)
+        said = prepared.ended(process, 5)
+    finally:
+        other.close()
+    assert said["error"]["code"] == "end-unrecorded"
+    assert "(succeeded)" in said["error"]["message"]
+    assert said["error"]["remedy"].endswith(
+        f"otapgate promote {NEW} --to agenda-T --change {CHANGE} --resume"
+    )
+    assert prepared.answers("T") == "2.0"
+    assert len(unfinished(prepared)) == 1
+    assert prepared.promote("T", 0, "--resume")["promotion"]["outcome"] == "succeeded"
+    assert unfinished(prepared) == []
+    assert runs_in(prepared)["T"] == NEW
+
+
 def test_a_full_disk_at_the_started_entry_deploys_nothing(prepared: School) -> None:
     """No file may grow beyond a limit that is raised page by page: too low, and the
     decision can't be written either; too high, and the promotion would run."""

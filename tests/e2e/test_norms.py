@@ -138,6 +138,7 @@ def test_ch05_04_the_plan_covers_security_and_performance(accepted: School) -> N
     for name, kind in (("closed", "security"), ("quick", "performance")):
         accepted.edit("plans/agenda.yml", f"id: {name}, kind: {kind}", f"id: {name}, kind: data")
     accepted(ESRA, "test", "plan", "register", "plans/agenda.yml")
+    accepted(ESRA, "test", "run", NEW, "--env", "A", "--plan", "agenda")
     finding = found(accepted, "OG304", "CH05-04")
     assert "security" in finding["message"]
     assert "performance" in finding["message"]

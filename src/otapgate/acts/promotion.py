@@ -310,10 +310,11 @@ def _finish(
             result.evidence,
         )
         act = draft("promotion-finished", finished, [(release.name, release.digest)])
-        try:
-            entries.append(workspace.record(act))
-        except errors.Integrity as error:
-            raise _unrecorded(plan, result, error) from error
+        open_ = _unfinished(workspace.state, plan.environment)
+        change = open_.change if open_ is not None else "CHANGE"
+        command = f"otapgate promote {release.name} --to {plan.environment.name}"
+        command += f" --change {change} --resume"
+        entries.append(_ended(workspace, plan, act, result.outcome, command))
     return Promoted(
         answer,
         True,
@@ -343,20 +344,20 @@ def _finish(
     )
 
 
-def _unrecorded(
-    plan: Plan, result: PromotionResult, error: errors.Integrity
-) -> errors.Integrity:
-    """The hosts are as the result says, only the ledger doesn't know it yet."""
-    return errors.Integrity(
-        "promotion-unrecorded",
-        _("What was begun in {environment} has ended ({outcome}), but that could not be"
-          " recorded: {why}").format(
-            environment=plan.environment.name, outcome=result.outcome, why=error.message),
-        remedy=_("mend that, then end it: {command}").format(
-            command=f"otapgate promote {plan.manifest.name} --to {plan.environment.name}"
-            " --change CHANGE --resume"),
-        where=error.where,
-    )  # fmt: skip
+def _ended(workspace: Workspace, plan: Plan, act: Draft, outcome: str, command: str) -> int:
+    """Record how something ended. When that can't be done, say how it ended all the same:
+    the hosts are so, only the ledger doesn't know it yet. Raises Integrity."""
+    try:
+        return workspace.record(act)
+    except errors.OtapgateError as error:
+        raise errors.Integrity(
+            "end-unrecorded",
+            _("What was begun in {environment} has ended ({outcome}), but that could not be"
+              " recorded: {why}").format(
+                environment=plan.environment.name, outcome=outcome, why=error.message),
+            remedy=_("mend that, then end it: {command}").format(command=command),
+            where=error.where,
+        ) from error  # fmt: skip
 
 
 def _resume(
@@ -532,7 +533,9 @@ def _finish_rollback(
         result.milliseconds,
         result.evidence,
     )
-    entry = workspace.record(draft("rollback-finished", finished, [(release.name, release.digest)]))
+    act = draft("rollback-finished", finished, [(release.name, release.digest)])
+    command = f"otapgate rollback {plan.environment.name}"
+    entry = _ended(workspace, plan, act, finished.outcome, command)
     return {
         **answer,
         "outcome": finished.outcome,
