@@ -15,9 +15,9 @@ from otapgate import __version__, canonical
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Action, Decision, Finding, Gap, Seen
 from otapgate.gate.registry import Rule, rules
-from otapgate.ledger.state import State
 from otapgate.i18n import N_
 from otapgate.landscape.model import Landscape
+from otapgate.ledger.state import State
 
 Outcome: TypeAlias = Literal["passed", "warned", "blocked", "off", "not-applicable"]
 
@@ -84,7 +84,7 @@ def _apply(rule: Rule, facts: Facts) -> tuple[Outcome, list[Finding]]:
         if severity == "off":
             return "off", []
         gaps = list(rule.check(facts))
-    except Exception as error:  # noqa: BLE001 - a rule that fails is a refusal, not a skip
+    except Exception as error:
         return "blocked", [_broken(rule, facts, error)]
     found = [Finding(rule.code, rule.slug, severity, rule.norms, gap) for gap in gaps]
     if not found:

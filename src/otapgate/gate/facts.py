@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from otapgate.ledger import state as s
 from otapgate.gate.finding import Action, Gap, Remedy, Seen
 from otapgate.landscape.model import Environment, Landscape, Policy, Role, Stage, Street
 from otapgate.ledger import predicates as p
+from otapgate.ledger import state as s
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,21 @@ class Facts:
         """Whether a moment lies more than so many days back."""
         return self.now - datetime.fromisoformat(at) > timedelta(days=days)
 
-    def holders(self, role: Role, *, but: frozenset[str] | set[str] = frozenset()) -> tuple[str, ...]:
+    def running(self, environment: Environment) -> str | None:
+        """Digest of the release that runs in an environment."""
+        running = self.state.environment(environment.name).running
+        return running.release if running is not None else None
+
+    def entitled(self, signed: s.Signed[Any], role: Role) -> bool:
+        """Whether its signer held the role on this street when they signed. A role that
+        ended since changes nothing; one that came since doesn't either (F22)."""
+        return self.state.directory.held(
+            signed.by, role, signed.position, s.day_of(signed.at), self.street.name
+        )
+
+    def holders(
+        self, role: Role, *, but: frozenset[str] | set[str] = frozenset()
+    ) -> tuple[str, ...]:
         """Who may act in a role on this street today, those in `but` left out."""
         people = self.state.directory.holders(role, self.day, self.street.name)
         return tuple(person for person in people if person not in but)
@@ -79,7 +94,9 @@ class Facts:
         """A remedy for whoever holds the role."""
         return Remedy(command, role, self.holders(role, but=but))
 
-    def gap(self, message: str, *, on: str = "", remedy: Remedy | None = None, **params: object) -> Gap:
+    def gap(
+        self, message: str, *, on: str = "", remedy: Remedy | None = None, **params: object
+    ) -> Gap:
         """A gap about the release, or about `on`."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}
         return Gap(on or self.release.name, message, plain, remedy)

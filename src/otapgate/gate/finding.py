@@ -29,7 +29,7 @@ class Gap(Value, frozen=True):
 
     subject: str
     message: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = {}  # noqa: RUF012 - msgspec gives each its own
     remedy: Remedy | None = None
 
 
@@ -53,13 +53,13 @@ class Finding(Value, frozen=True):
 
 def fill(template: str, params: dict[str, Any]) -> str:
     """Put parameters in a template; lists are joined with commas. A parameter's own
-    braces, attributes or format codes have no meaning: params can be hostile."""
+    braces, attributes or format codes have no meaning, and what isn't printable becomes
+    a replacement character: parameters can be hostile, and end up on a terminal."""
 
     def value(match: re.Match[str]) -> str:
         found = params.get(match[1], match[0])
-        if isinstance(found, list | tuple):
-            return ", ".join(str(item) for item in found)
-        return str(found)
+        text = ", ".join(map(str, found)) if isinstance(found, list | tuple) else str(found)
+        return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
     return re.sub(r"\{(\w+)\}", value, template)
 
@@ -84,9 +84,9 @@ class Seen(Value, frozen=True):
     ledger_problems: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     """Source files in the working directory that differ from the built release."""
-    plan_files: dict[str, str] = {}
+    plan_files: dict[str, str] = {}  # noqa: RUF012 - msgspec gives each its own
     """Plan name → digest of the plan as it is in the working directory now."""
-    differences: dict[str, tuple[str, ...]] = {}
+    differences: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec gives each its own
     """Digest of another release of the application → files that differ from this one."""
 
 

@@ -8,6 +8,7 @@ the reference is its docstring. Others add rules through the entry point group
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -54,6 +55,7 @@ class Rule:
 
 
 _rules: dict[str, Rule] = {}
+_loaded: set[str] = set()
 _BUILT_IN = (
     "change", "environment", "testing", "rollback", "acceptance", "segregation",
     "completeness", "calendar", "integrity",
@@ -85,16 +87,21 @@ def rule(
     hard: bool = False,
 ) -> Callable[[Check], Check]:
     """Register a rule. Codes are `OG` and three digits and are never used again;
-    raises ValueError for a code or norm that isn't right."""
+    raises ValueError for a code or norm that isn't right, or a name that is taken."""
 
     def register(check: Check) -> Check:
         found = tuple(norms)
         unknown = [n for n in found if n not in NORMS]
-        known = _rules.get(code)
-        if unknown or not check.__doc__ or len(code) != 5 or not code.startswith("OG"):
-            raise ValueError(f"rule {code} {slug}: unknown norms {unknown}, or no docstring")
-        if known is not None and known.check.__module__ != check.__module__:
-            raise ValueError(f"rule code {code} is taken by {known.slug}")
+        if unknown or not (check.__doc__ or "").strip() or not re.fullmatch("OG[0-9]{3}", code):
+            raise ValueError(
+                f"rule {code} {slug}: code malformed, unknown norms {unknown}, or no docstring"
+            )
+        # One rule in the place of another would be a rule less; the same read again isn't.
+        place = (check.__module__, check.__qualname__)
+        for known in _rules.values():
+            same = (known.check.__module__, known.check.__qualname__) == place
+            if (known.code == code or known.slug == slug) and not same:
+                raise ValueError(f"rule {code} {slug}: taken by {known.code} {known.slug}")
         _rules[code] = Rule(code, slug, found, check, applies, severity, hard)
         return check
 
@@ -102,10 +109,12 @@ def rule(
 
 
 def rules() -> tuple[Rule, ...]:
-    """Every rule, by code."""
-    if not any(r.check.__module__.startswith("otapgate.gate.rules") for r in _rules.values()):
-        for name in _BUILT_IN:
+    """Every rule, by code. Raises what a module of rules raises that can't be imported,
+    each time anew: some of the rules are never taken for all of them."""
+    for name in _BUILT_IN:
+        if name not in _loaded:
             importlib.import_module(f"otapgate.gate.rules.{name}")
+            _loaded.add(name)
     return tuple(_rules[code] for code in sorted(_rules))
 
 
@@ -114,5 +123,6 @@ def load_extensions() -> None:
     extension that can't be imported raises, since a rule left out is a hole."""
     from importlib.metadata import entry_points
 
+    rules()  # first, so that an extension can't take a code of theirs
     for entry in entry_points(group="otapgate.rules"):
         entry.load()

@@ -195,7 +195,7 @@ def _apply_evidence(
             release.rehearsals.append(Signed(position, at, by, predicate))
         case p.Acceptance():
             release.acceptances.append(Signed(position, at, by, predicate))
-        case p.SignOff():
+        case _:
             release.signoffs.append(Signed(position, at, by, predicate))
     return None
 

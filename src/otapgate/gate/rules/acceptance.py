@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from otapgate.ledger import state as s
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import rule, to_production
 from otapgate.i18n import N_
 from otapgate.ledger import predicates as p
+from otapgate.ledger import state as s
 
 E = TypeVar("E", p.Acceptance, p.SignOff)
 

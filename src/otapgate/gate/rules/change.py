@@ -115,7 +115,7 @@ def change_unauthorised(facts: Facts) -> Iterator[Gap]:
             if v.act.role == role
             and v.act.verdict == "authorised"
             and v.by not in barred
-            and v.by in facts.state.directory.holders(role, v.at[:10], facts.street.name)
+            and facts.entitled(v, role)
         }
         if len(given) < count:
             yield facts.gap(
@@ -139,9 +139,7 @@ def change_unscheduled(facts: Facts) -> Iterator[Gap]:
     if change is None:
         return
     name = facts.action.change
-    remedy = facts.by_role(
-        f"otapgate change schedule {name} --window START/END", "change-manager"
-    )
+    remedy = facts.by_role(f"otapgate change schedule {name} --window START/END", "change-manager")
     if change.scheduled is None:
         yield facts.gap(
             N_("{change} has no window in which it may go to production."),
@@ -178,7 +176,7 @@ def change_ended(facts: Facts) -> Iterator[Gap]:
 
 @rule("release-of-another-change", code="OG107", norms=["CH01-03", "CH01-07"], applies=always)
 def release_of_another_change(facts: Facts) -> Iterator[Gap]:
-    """The release was built for this change.
+    """The release was built for this change, and both belong to this street.
 
     What was authorised is what moves: a release that belongs to another change, or to
     none, was never part of what the authorisers agreed to.
@@ -191,6 +189,16 @@ def release_of_another_change(facts: Facts) -> Iterator[Gap]:
             ),
             release=facts.release.name,
             change=facts.action.change,
+        )
+    asked = facts.change.submitted.act.street if facts.change is not None else None
+    if asked is not None and asked != facts.street.name:
+        yield facts.gap(
+            N_("{change} is about the street {street}, not about {other}."),
+            on=facts.action.change,
+            remedy=Remedy("otapgate change new --from FILE"),
+            change=facts.action.change,
+            street=asked,
+            other=facts.street.name,
         )
     if facts.release.latest.street != facts.street.name:
         yield facts.gap(

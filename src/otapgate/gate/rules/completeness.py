@@ -8,20 +8,28 @@ from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap
 from otapgate.gate.registry import always, beyond_first, rule
 from otapgate.i18n import N_
+from otapgate.ledger.records import ADOPTED
 
 
 @rule("not-in-previous-stage", code="OG701", norms=["CH06-02"], applies=beyond_first)
 def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
-    """The environment before this one runs exactly this release."""
+    """The environment before this one runs exactly this release, let in by the gate.
+
+    One that was taken in as it was (adopted) passed no gate; only for the first
+    environment of a street, which has nothing before it, that is enough.
+    """
     previous = facts.previous
     if previous is None:  # pragma: no cover - applies says so
         return
     running = facts.state.environment(previous.name).running
+    message = N_("{previous} doesn't run this release but: {running}.")
     if running is not None and running.release == facts.release.digest:
-        return
+        if running.by_act != ADOPTED or facts.street.before(previous) is None:
+            return
+        message = N_("{previous} was taken in with {running}, which no gate let in there.")
     now = facts.state.releases.get(running.release) if running is not None else None
     yield facts.gap(
-        N_("{previous} doesn't run this release but: {running}."),
+        message,
         on=previous.name,
         remedy=facts.by_role(
             f"otapgate promote {facts.release.name} --to {previous.name}"
@@ -89,3 +97,24 @@ def already_running(facts: Facts) -> Iterator[Gap]:
             release=facts.release.name,
             day=facts.date_of(running.since).isoformat(),
         )
+
+
+@rule("unfinished", code="OG705", norms=["CH06-09", "CH06-02"], applies=always)
+def unfinished(facts: Facts) -> Iterator[Gap]:
+    """Nothing is half-way, in this environment or in the one before it.
+
+    Where a promotion or rollback was begun and not ended, what runs there is neither the
+    old nor the new.
+    """
+    around = [e for e in (facts.previous, facts.environment) if e is not None]
+    for environment in around:
+        open_ = facts.state.environment(environment.name).unfinished
+        if open_ is not None:
+            yield facts.gap(
+                N_("In {environment} a {kind} was begun on {day} and never ended."),
+                on=environment.name,
+                remedy=facts.by_role(f"otapgate rollback {environment.name}", "administrator"),
+                environment=environment.name,
+                kind=open_.kind,
+                day=facts.date_of(open_.at).isoformat(),
+            )

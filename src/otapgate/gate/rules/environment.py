@@ -47,9 +47,7 @@ def environment_unaccepted(facts: Facts) -> Iterator[Gap]:
             message = N_("{environment} was accepted by somebody who isn't its owner now.")
         else:
             continue
-        yield facts.gap(
-            message, on=environment.name, remedy=remedy, environment=environment.name
-        )
+        yield facts.gap(message, on=environment.name, remedy=remedy, environment=environment.name)
 
 
 @rule("dataset-missing", code="OG203", norms=["CH04-07"], applies=always)

@@ -8,13 +8,20 @@ from datetime import datetime
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import always, rule, rules
-from otapgate.ledger.state import CLOCK_TOLERANCE
 from otapgate.i18n import N_
+from otapgate.ledger.state import CLOCK_TOLERANCE
 
 
 @rule("ledger-damaged", code="OG901", norms=["CH01-08"], applies=always, hard=True)
 def ledger_damaged(facts: Facts) -> Iterator[Gap]:
-    """The ledger verifies: structure, hashes, signatures, roles."""
+    """The ledger is this landscape's, and verifies: structure, hashes, signatures, roles."""
+    if facts.state.directory.origin != facts.landscape.origin:
+        yield facts.gap(
+            N_("The ledger is that of {other}, not of this landscape."),
+            on=facts.landscape.origin,
+            remedy=Remedy("otapgate log verify"),
+            other=facts.state.directory.origin or "-",
+        )
     problems = (*facts.seen.ledger_problems, *facts.state.problems)
     if problems:
         yield facts.gap(

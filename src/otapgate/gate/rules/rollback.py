@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from otapgate.ledger import state as s
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import rule, to_production
 from otapgate.i18n import N_
 from otapgate.ledger import predicates as p
+from otapgate.ledger import state as s
 
 
 def _remedy(facts: Facts) -> Remedy:
-    first = facts.path[0]
-    return facts.by_role(f"otapgate rehearse {facts.release.name} --env {first.name}", "administrator")
-
-
-def _going_back_to(facts: Facts) -> str | None:
-    """What production would go back to: the release that runs there now."""
-    running = facts.state.environment(facts.environment.name).running
-    return running.release if running is not None else None
+    """Where the release to go back to still runs: a rehearsal can only begin there."""
+    target = facts.running(facts.environment)
+    fit = [e for e in facts.tested_in if facts.running(e) == target]
+    where = fit[0] if fit else facts.path[0]
+    return facts.by_role(
+        f"otapgate rehearse {facts.release.name} --env {where.name}", "administrator"
+    )
 
 
 def _latest(facts: Facts) -> s.Signed[p.Rehearsal] | None:
@@ -40,11 +39,14 @@ def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
 
 @rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=to_production)
 def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
-    """The last rehearsal restored the state, in every case that was tried."""
+    """The last rehearsal restored the state, in every case that was tried, and one was."""
     latest = _latest(facts)
-    if latest is None or latest.act.outcome == "restored":
+    if latest is None:
         return
-    left = tuple(item for case in latest.act.cases for item in case.left)[:5]
+    cases = latest.act.cases
+    if latest.act.outcome == "restored" and cases and all(c.restored for c in cases):
+        return
+    left = tuple(item for case in cases for item in case.left)[:5] or ("?",)
     yield facts.gap(
         N_("The last rehearsal in {environment} did not restore the state: {left}."),
         remedy=_remedy(facts),
@@ -57,7 +59,7 @@ def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
 def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
     """The rehearsal went back to the release that runs in production now."""
     latest = _latest(facts)
-    target = _going_back_to(facts)
+    target = facts.running(facts.environment)
     if latest is not None and latest.act.previous != target:
         known = facts.state.releases
         was, now = known.get(latest.act.previous or ""), known.get(target or "")
@@ -83,7 +85,13 @@ def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
             days=facts.policy.rehearsal_max_age_days,
         )
     described = {e.name: e.digest for e in facts.tested_in}
-    if described.get(latest.act.environment) != latest.act.description:
+    if latest.act.environment not in described:
+        yield facts.gap(
+            N_("The rehearsal was in {environment}, which isn't before production here."),
+            remedy=_remedy(facts),
+            environment=latest.act.environment,
+        )
+    elif described[latest.act.environment] != latest.act.description:
         yield facts.gap(
             N_("{environment} was changed after the rehearsal in it."),
             remedy=_remedy(facts),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from otapgate.ledger import state as s
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import beyond_first, rule, to_production
 from otapgate.i18n import N_
 from otapgate.ledger import predicates as p
+from otapgate.ledger import state as s
 
 
 def _run_command(facts: Facts, plan: str) -> Remedy:
@@ -22,21 +22,36 @@ def _run_command(facts: Facts, plan: str) -> Remedy:
     )
 
 
-def covering_run(facts: Facts, plan: str) -> s.Signed[p.TestRun] | None:
-    """The latest run of this release on the plan as registered last, on an environment
-    that is still as it was described then."""
+def covering_runs(facts: Facts, plan: str) -> list[s.Signed[p.TestRun]]:
+    """The runs of this release on the plan as registered last, on environments that are
+    still as they were described then; oldest first."""
     registered = facts.plans.get(plan)
     if registered is None:
-        return None
+        return []
     described = {e.name: e.digest for e in facts.tested_in}
-    for run in reversed(facts.release.runs):
-        if (
-            run.act.plan == registered.act.digest
-            and run.position > registered.position
-            and described.get(run.act.environment) == run.act.description
-        ):
-            return run
-    return None
+    return [
+        run
+        for run in facts.release.runs
+        if run.act.plan == registered.act.digest
+        and run.position > registered.position
+        and described.get(run.act.environment) == run.act.description
+    ]
+
+
+def covering_run(facts: Facts, plan: str) -> s.Signed[p.TestRun] | None:
+    """The latest of those."""
+    runs = covering_runs(facts, plan)
+    return runs[-1] if runs else None
+
+
+def not_passed(run: p.TestRun, planned: tuple[str, ...]) -> tuple[str, ...]:
+    """What keeps a run from having passed: cases that failed, were skipped or are
+    lacking. A case that stands there twice passed only if it did both times, and a run
+    without any case shows nothing."""
+    passed = {c.id for c in run.cases} - {c.id for c in run.cases if c.outcome != "passed"}
+    bad = tuple(c for c in (*planned, *(c.id for c in run.cases)) if c not in passed)
+    nothing = run.outcome != "passed" or not planned
+    return tuple(dict.fromkeys(bad)) or ((run.run,) if nothing else ())
 
 
 @rule("test-plan-unregistered", code="OG301", norms=["CH05-03"], applies=beyond_first)
@@ -53,9 +68,7 @@ def test_plan_unregistered(facts: Facts) -> Iterator[Gap]:
             yield facts.gap(
                 N_("The test plan {plan} is not registered."),
                 on=name,
-                remedy=facts.by_role(
-                    f"otapgate test plan register plans/{name}.yml", "test-lead"
-                ),
+                remedy=facts.by_role(f"otapgate test plan register plans/{name}.yml", "test-lead"),
                 plan=name,
             )
 
@@ -90,14 +103,16 @@ def _of_plan(facts: Facts, run: s.Signed[p.TestRun], name: str) -> bool:
 
 @rule("tests-failed", code="OG303", norms=["CH05-05"], applies=beyond_first)
 def tests_failed(facts: Facts) -> Iterator[Gap]:
-    """Every planned case passed in the latest run; none failed, none was skipped."""
+    """Every planned case passed in the latest run; none failed, none was skipped.
+
+    A plan without a single case shows nothing, so it doesn't pass.
+    """
     for name, registered in facts.plans.items():
         run = covering_run(facts, name)
         if run is None or registered is None:
             continue
-        outcomes = {c.id: c.outcome for c in run.act.cases}
-        bad = tuple(c for c in registered.act.cases if outcomes.get(c) != "passed")
-        if bad or run.act.outcome != "passed":
+        bad = not_passed(run.act, registered.act.cases)
+        if bad:
             yield facts.gap(
                 N_("Not passed in the last run of the test plan {plan}: {cases}."),
                 remedy=_run_command(facts, name),
@@ -110,16 +125,19 @@ def tests_failed(facts: Facts) -> Iterator[Gap]:
 def test_coverage(facts: Facts) -> Iterator[Gap]:
     """The plans cover what the policy asks of a change of this priority.
 
-    Security and performance are always among it unless the board decided otherwise.
+    Security and performance are always among it unless the board decided otherwise. A
+    criterion that no case was about covers nothing.
     """
     change = facts.change
     if change is None or change.classified is None or not facts.plans:
         return
-    covered = {
-        c.kind for r in facts.plans.values() if r is not None for c in r.act.criteria
-    }
-    if not covered:
-        return
+    covered = set()
+    for name, registered in facts.plans.items():
+        run = covering_run(facts, name)
+        if registered is None or run is None:
+            return  # said by other rules; what it covers can't be told
+        tried = {case.criterion for case in run.act.cases}
+        covered |= {c.kind for c in registered.act.criteria if c.id in tried}
     wanted = facts.policy.test_kinds.get(change.classified.act.priority, ())
     missing = tuple(kind for kind in wanted if kind not in covered)
     if missing:
@@ -138,7 +156,9 @@ def tests_stale(facts: Facts) -> Iterator[Gap]:
         run = covering_run(facts, name)
         if run is not None and facts.older_than(run.at, facts.policy.test_max_age_days):
             yield facts.gap(
-                N_("The last run of the test plan {plan} is of {day}, longer ago than {days} days."),
+                N_(
+                    "The last run of the test plan {plan} is of {day}, longer ago than {days} days."
+                ),
                 remedy=_run_command(facts, name),
                 plan=name,
                 day=facts.date_of(run.at).isoformat(),
@@ -159,8 +179,6 @@ def test_plan_edited(facts: Facts) -> Iterator[Gap]:
             yield facts.gap(
                 N_("The test plan {plan} was edited after it was registered."),
                 on=name,
-                remedy=facts.by_role(
-                    f"otapgate test plan register plans/{name}.yml", "test-lead"
-                ),
+                remedy=facts.by_role(f"otapgate test plan register plans/{name}.yml", "test-lead"),
                 plan=name,
             )
