@@ -3,21 +3,26 @@
 A `Scanner` knows the values and finds them in texts, whatever table or file those come
 from: exact, in other case, without accents, inside other text, without spaces, backwards,
 in base64, hexadecimal, percent-, JSON and HTML escapes, and in bytes as UTF-8 or UTF-16.
-Results name columns and numbers, never the values.
+Results name columns and numbers, never the values. How values are told from texts that
+merely look alike:
 
-What it does not look for, and counts instead: texts under three signs, numbers under six
-digits (both meet others by chance); three-sign texts are found only as a whole cell.
+- numbers are compared as numbers: whatever separators, leading zeros and country code;
+- e-mail addresses, and their part before the @ from eight signs, as words;
+- other values from eight letters and digits anywhere, shorter ones as whole words, of
+  three only as a whole cell;
+- long texts (over 64 signs, and notes over 24) as a whole cell.
+
+Not looked for, but counted: numbers under six digits and texts under three signs, which
+meet others by chance.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import html
 import re
-import unicodedata
 import urllib.parse
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 import ahocorasick  # type: ignore[import-not-found]  # no stubs exist
@@ -26,61 +31,79 @@ import polars as pl
 from otapgate.anonymize.rows import Cell
 
 WHOLE_ONLY = 3
-"""Letters and digits: values this short are found only as a whole cell."""
 ANYWHERE = 8
-"""Values with this many signs are found inside words too; shorter ones as words."""
 LEAST_DIGITS = 6
-_PATTERN_LENGTH = 64
+LONG = 64
+LONG_NOTE = 24
 _AUTOMATON = 250_000
-"""Patterns per automaton, each some 100 bytes a sign: bounds the memory of the scan."""
+"""Patterns per automaton, each some 50 bytes a sign: bounds the memory of the scan."""
 _UNPACKED = 16 * 1024 * 1024
 
 _EMAIL = r"[a-z0-9._%+\-]+@[a-z0-9.\-]*[a-z0-9]"
+_LOCAL = r"[a-z0-9][a-z0-9._%+\-]{6,}[a-z0-9]"
 _DIGIT_RUN = r"\d{6,}"
 _SPACED = r"\d[\d .\-/()]{4,}\d"
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{8,}={0,2}")
-_HEX = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){4,}(?![0-9A-Fa-f])")
+_TIME = r"^\d{4}-\d\d-\d\d( \d*)?$"
+# Plain words and plain numbers decode to nothing readable; a name in base64 has a capital
+# or a digit among its letters, unless it is longer than words are.
+_BASE64 = r"[A-Za-z0-9+/]{8,}"
+_PLAIN = r"^([A-Za-z]?[a-z]{1,14}|\d+)$"
+_HEX = r"(?:[0-9A-Fa-f]{2}){4,}"
+_IBAN_SPACED = r"(?i)[A-Z]{2}\d{2}(?: [A-Z0-9]{4}){2,8}(?: [A-Z0-9]{1,3})?"
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d(?: \d*)?")
-_IBAN_SPACED = re.compile(r"[A-Za-z]{2}\d{2}(?: [A-Za-z0-9]{4}){2,8}(?: [A-Za-z0-9]{1,3})?")
-_SEPARATORS = re.compile(r"[\s.,_\-/()]+")
+_SEPARATORS = r"[\s.,_\-/()]+"
 
 
 class Scanner:
     """Values to look for, and the looking."""
 
-    def __init__(self, values: Iterable[str], planned: Iterable[str] = ()) -> None:
+    def __init__(
+        self, values: Iterable[str], planned: Iterable[str] = (), notes: Iterable[str] = ()
+    ) -> None:
         """`values`: of the source. `planned`: texts that the plan itself writes (constants,
-        kept values); where they equal a source value, finding them means nothing."""
-        self.skipped = {"short": 0, "planned": 0}
+        kept values); where they equal a source value, finding them means nothing.
+        `notes`: values that are free text."""
+        given = values if isinstance(values, pl.Series) else pl.Series([*values], dtype=pl.Utf8)
+        free = notes if isinstance(notes, pl.Series) else pl.Series([*notes], dtype=pl.Utf8)
+        written = _fold(pl.Series([*planned], dtype=pl.Utf8)).implode()
+        note_forms = _fold(free).unique()
+        forms = pl.concat([_fold(given), note_forms]).unique()
+        frame = pl.DataFrame({"form": forms}).with_columns(
+            planned=pl.col("form").is_in(written),
+            note=pl.col("form").is_in(note_forms.implode()),
+            email=pl.col("form").str.contains(f"^{_EMAIL}$"),
+            number=pl.when(pl.col("form").str.contains(r"^\+?[\d .\-/()]+$")).then(
+                _number(pl.col("form"))
+            ),
+            signs=pl.col("form").str.replace_all(r"[^\p{L}\p{N}]", "").str.len_chars(),
+            length=pl.col("form").str.len_chars(),
+        )
+        self.skipped = {"short": 0, "planned": int(frame["planned"].sum())}
         """Values that aren't looked for, by reason."""
-        written = {fold(text) for text in planned}
-        digits: set[str] = set()
-        emails: set[str] = set()
-        folded: set[str] = set()
-        for value in values:
-            form = fold(value)
-            if form in written:
-                self.skipped["planned"] += 1
-            elif "@" in form and re.fullmatch(_EMAIL, form):
-                emails.add(form)
-                folded.add(form.split("@")[0] if len(form.split("@")[0]) >= ANYWHERE else form)
-            elif re.fullmatch(r"\+?[\d .\-/()]+", form):
-                number = _number(form)
-                if len(number) >= LEAST_DIGITS:
-                    digits.add(number)
-                else:
-                    self.skipped["short"] += 1
-            elif _signs(form) >= WHOLE_ONLY:
-                folded.add(form)
-            else:
-                self.skipped["short"] += 1
-        self._short = {form for form in folded if _signs(form) == WHOLE_ONLY}
-        self._digits = pl.Series([*digits, *(d[::-1] for d in digits)], dtype=pl.Utf8)
-        self._digit_set = set(self._digits)
-        self._emails = pl.Series([*emails, *(e[::-1] for e in emails)], dtype=pl.Utf8)
-        self._automata = list(_automata(folded - self._short))
-        self.values = len(digits) + len(emails) + len(folded)
+        frame = frame.filter(~pl.col("planned"))
+        numeric = frame.filter(pl.col("number").is_not_null())
+        numbers = numeric.filter(pl.col("number").str.len_chars() >= LEAST_DIGITS)["number"]
+        emails = frame.filter(pl.col("email"))["form"]
+        local = emails.str.split("@").list.first()
+        local = local.filter(local.str.len_chars() >= ANYWHERE)
+        texts = frame.filter(~pl.col("email") & pl.col("number").is_null())
+        self.skipped["short"] = (
+            numeric.height - numbers.len() + texts.filter(pl.col("signs") < WHOLE_ONLY).height
+        )
+        texts = texts.filter(pl.col("signs") >= WHOLE_ONLY)
+        whole = (
+            (pl.col("signs") == WHOLE_ONLY)
+            | (pl.col("length") > LONG)
+            | (pl.col("note") & (pl.col("length") > LONG_NOTE))
+        )
+        self._whole = texts.filter(whole)["form"]
+        self._numbers = _both_ways(numbers)
+        self._number_set = set(self._numbers)
+        self._words = _both_ways(pl.concat([emails, local]))
+        inside = texts.filter(~whole)["form"]
+        self._exact = pl.concat([self._whole, inside, numbers, emails])
+        self._automata = list(_automata(inside))
+        self.values = numbers.len() + emails.len() + texts.height
         """How many values are looked for."""
 
     def holds(self, text: str) -> bool:
@@ -89,8 +112,21 @@ class Scanner:
 
     def found_in(self, texts: Sequence[str]) -> list[bool]:
         """Per text, whether it holds any value. One call for many is far quicker."""
-        hit = self._in_units([[text, *_decoded(text)] for text in texts])
+        hit = self._hits(_spelled(pl.Series(texts, dtype=pl.Utf8)))
         return [i in hit for i in range(len(texts))]
+
+    def clashes(self, texts: pl.Series) -> pl.Series:
+        """Per text (a number or token that stands alone), whether the scan would find it.
+
+        What `found_in` says of such texts, for millions at a time.
+        """
+        frame = pl.DataFrame({"text": texts}).select(
+            pl.col("text").is_in(self._exact.implode())
+            | pl.col("text").is_in(self._words.implode())
+            | _number(pl.col("text")).is_in(self._numbers.implode())
+            | pl.col("text").str.replace_all(r"\D", "").is_in(self._numbers.implode())
+        )
+        return frame.to_series()
 
     def count(self, cells: Iterable[Cell], *, whole_is_fine: bool = False) -> int:
         """In how many different cells of `cells` some value is found.
@@ -98,17 +134,17 @@ class Scanner:
         `whole_is_fine`: a cell that is nothing but a value doesn't count. For reference
         tables, where Utrecht is a province whoever lives there.
         """
-        texts, bytes_ = set(), set()
-        for cell in cells:
-            if isinstance(cell, bytes):
-                bytes_.add(cell)
-            elif cell is not None:
-                texts.add(cell if isinstance(cell, str) else str(cell))
-        units = [[text, *_decoded(text)] for text in texts]
-        units += [list(_unpacked(blob)) for blob in bytes_]
-        hit = self._in_units(units)
-        if whole_is_fine:
-            hit = {i for i in hit if not self._is_value(units[i][0] if units[i] else "")}
+        different = set(cells)
+        blobs = [cell for cell in different if isinstance(cell, bytes)]
+        texts = [str(c) for c in different if c is not None and not isinstance(c, bytes)]
+        frame = _spelled(pl.Series(texts, dtype=pl.Utf8))
+        for i, blob in enumerate(blobs, start=len(texts)):
+            frame.extend(_owned(i, list(_unpacked(blob))))
+        hit = self._hits(frame)
+        if whole_is_fine and hit:
+            found = pl.Series([texts[i] for i in hit if i < len(texts)], dtype=pl.Utf8)
+            whole = found.is_in(self._exact.implode()) | _fold(found).is_in(self._exact.implode())
+            return len(hit) - int(whole.sum())
         return len(hit)
 
     def without(self, texts: Sequence[str], replacement: str) -> list[str]:
@@ -124,7 +160,10 @@ class Scanner:
         ]
 
     def _cut(self, text: str, replacement: str) -> str:
-        spans = [(start, stop) for start, stop in self._spans(text)]
+        # Folding that changes the length would shift the places; such a text is left to
+        # `found_in`, which drops it whole.
+        low = text.lower()
+        spans = list(self._matches(low)) if len(low) == len(text) else []
         spans += [m.span() for m in re.finditer(_EMAIL, text, re.IGNORECASE)]
         spans += [m.span() for m in re.finditer(_SPACED, text)]
         result, end = [], 0
@@ -134,62 +173,64 @@ class Scanner:
             end = max(end, stop)
         return "".join([*result, text[end:]])
 
-    def _in_units(self, units: list[list[str]]) -> set[int]:
-        """Indexes of units (spellings of one cell) in which something is found."""
-        owner = [i for i, unit in enumerate(units) for _spelling in unit]
-        folded = pl.Series([fold(s) for unit in units for s in unit], dtype=pl.Utf8)
-        hit: set[int] = {owner[i] for i, text in enumerate(folded) if text in self._short}
-        frame = pl.DataFrame({"owner": pl.Series(owner, dtype=pl.UInt32), "text": folded})
-        if self._digits.len():
-            spaced = _tokens(frame, _SPACED)
-            digits = pl.concat([_tokens(frame, _DIGIT_RUN), spaced]).with_columns(
-                pl.col("token").str.replace_all(r"\D", "")
-            )
-            digits = digits.with_columns(
-                pl.col("token").str.replace(r"^0+", "").alias("a"),
-                pl.col("token").str.replace(r"^0*31(\d{9})$", "$1").alias("b"),
-            )
-            known = self._digits.implode()
-            found = digits.filter(
-                pl.col("a").is_in(known) | pl.col("b").is_in(known) | pl.col("token").is_in(known)
-            )
-            hit |= set(found["owner"])
-            for i, token in spaced.unique().iter_rows():
-                if i not in hit and not _TIME.match(token) and self._in_runs(token):
-                    hit.add(i)
-        if self._emails.len():
-            emails = _tokens(frame, _EMAIL)
-            hit |= set(emails.filter(pl.col("token").is_in(self._emails.implode()))["owner"])
+    def _hits(self, frame: pl.DataFrame) -> set[int]:
+        """Owners (numbers of cells) of spellings in which something is found."""
+        frame = frame.with_columns(text=_fold(frame["text"]))
+        hit = set(frame.filter(pl.col("text").is_in(self._whole.implode()))["owner"])
+        if self._numbers.len():
+            hit |= self._number_hits(frame)
+        if self._words.len():
+            known = self._words.implode()
+            for pattern in (_EMAIL, _LOCAL):
+                tokens = _tokens(frame, pattern)
+                hit |= set(tokens.filter(pl.col("token").is_in(known))["owner"])
         if self._automata:
-            hit |= self._words(folded, owner)
+            hit |= self._text_hits(frame.filter(pl.col("text").str.contains(r"\p{L}")))
+        return hit
+
+    def _number_hits(self, frame: pl.DataFrame) -> set[int]:
+        known = self._numbers.implode()
+        spaced = _tokens(frame, _SPACED)
+        tokens = pl.concat([_tokens(frame, _DIGIT_RUN), spaced]).with_columns(
+            number=_number(pl.col("token")), digits=pl.col("token").str.replace_all(r"\D", "")
+        )
+        found = tokens.filter(pl.col("number").is_in(known) | pl.col("digits").is_in(known))
+        hit = set(found["owner"])
+        several = spaced.filter(
+            pl.col("token").str.contains(r"\d\D+\d+\D+\d|\d{6}\D|\D\d{6}")
+            & ~pl.col("token").str.contains(_TIME)
+        )
+        hit |= {owner for owner, token in several.iter_rows() if self._in_runs(token)}
         return hit
 
     def _in_runs(self, token: str) -> bool:
         """Numbers that follow one another, of which some together make a value."""
         runs = re.findall(r"\d+", token)
-        return len(runs) > 2 and any(
-            _number("".join(runs[i:j])) in self._digit_set
+        return any(
+            "".join(runs[i:j]).lstrip("0") in self._number_set
             for i in range(len(runs))
             for j in range(i + 1, min(i + 6, len(runs)) + 1)
         )
 
-    def _words(self, folded: pl.Series, owner: list[int]) -> set[int]:
+    def _text_hits(self, frame: pl.DataFrame) -> set[int]:
         # One long text is searched in one call; per cell the call would cost more than
         # the search. NUL between cells can't be part of a value.
-        texts = folded.to_list()
+        texts = frame["text"].to_list()
         joined = "\0".join(texts)
         starts: list[int] = []
         position = 0
         for text in texts:
             starts.append(position)
             position += len(text) + 1
-        return {owner[_index(starts, start)] for start, _stop in self._matches(joined)}
-
-    def _spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where values stand in `text`; exact only when folding keeps its length."""
-        low = text.casefold()
-        if len(low) == len(text):
-            yield from self._matches(low)
+        owners = frame["owner"]
+        last = len(joined)
+        hit = {owners[bisect_right(starts, start) - 1] for start, _stop in self._matches(joined)}
+        # Searching the text backwards finds what is written backwards.
+        hit |= {
+            owners[bisect_right(starts, last - stop) - 1]
+            for _start, stop in self._matches(joined[::-1])
+        }
+        return hit
 
     def _matches(self, text: str) -> Iterator[tuple[int, int]]:
         for automaton in self._automata:
@@ -198,52 +239,36 @@ class Scanner:
                 if anywhere or (_apart(text, start - 1, start) and _apart(text, end + 1, end)):
                     yield start, end + 1
 
-    def _is_value(self, text: str) -> bool:
-        form = fold(text)
-        return (
-            form in self._short
-            or _number(form) in self._digit_set
-            or any(self._exact(automaton, form) for automaton in self._automata)
-        )
 
-    @staticmethod
-    def _exact(automaton: ahocorasick.Automaton, form: str) -> bool:
-        return form[:_PATTERN_LENGTH] in automaton
+def _fold(texts: pl.Series) -> pl.Series:
+    """Texts without case, accents and margins: how values and texts are compared."""
+    if texts.len() and not bool((texts.str.len_bytes() == texts.str.len_chars()).all()):
+        texts = texts.str.normalize("NFKD").str.replace_all(r"\p{M}", "")
+    return texts.str.to_lowercase().str.replace_all("\0", " ", literal=True).str.strip_chars()
 
 
-def fold(text: str) -> str:
-    """`text` without case, accents and margins: how values and texts are compared."""
-    if not text.isascii():
-        decomposed = unicodedata.normalize("NFKD", text)
-        text = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return text.casefold().strip().replace("\0", " ")
-
-
-def _number(text: str) -> str:
+def _number(text: pl.Expr) -> pl.Expr:
     """A number's digits without what countries and leading zeros add."""
-    digits = re.sub(r"\D", "", text)
-    return re.sub(r"^0*31(\d{9})$", r"\1", digits).lstrip("0")
+    digits = text.str.replace_all(r"\D", "").str.replace(r"^0+", "")
+    return digits.str.replace(r"^31(\d{9})$", "$1")
 
 
-def _signs(text: str) -> int:
-    return sum(map(str.isalnum, text))
+def _both_ways(values: pl.Series) -> pl.Series:
+    return pl.concat([values, values.str.reverse()]).unique()
 
 
-def _automata(forms: set[str]) -> Iterator[ahocorasick.Automaton]:
-    """Searchers for every form, its compact spelling, and both backwards."""
-    patterns: dict[str, None] = {}
-    for form in sorted(forms):
-        cut = form[:_PATTERN_LENGTH]
-        compact = _SEPARATORS.sub("", cut)
-        for spelling in {cut, compact} if _signs(compact) >= LEAST_DIGITS else {cut}:
-            patterns[spelling] = None
-            # A palindrome of sorts is no new pattern; the dict keeps one.
-            patterns[spelling[::-1]] = None
-    listed = list(patterns)
-    for start in range(0, len(listed), _AUTOMATON):
+def _automata(forms: pl.Series) -> Iterator[ahocorasick.Automaton]:
+    """Searchers for every form and its spelling without separators."""
+    compact = forms.str.replace_all(_SEPARATORS, "")
+    compact = compact.filter(compact.str.len_chars() >= LEAST_DIGITS)
+    patterns = pl.DataFrame({"text": pl.concat([forms, compact]).unique()}).with_columns(
+        length=pl.col("text").str.len_chars(),
+        anywhere=pl.col("text").str.replace_all(r"[^\p{L}\p{N}]", "").str.len_chars() >= ANYWHERE,
+    )
+    for part in patterns.iter_slices(_AUTOMATON):
         automaton = ahocorasick.Automaton()
-        for pattern in listed[start : start + _AUTOMATON]:
-            automaton.add_word(pattern, (len(pattern), _signs(pattern) >= ANYWHERE))
+        for text, length, anywhere in part.iter_rows():
+            automaton.add_word(text, (length, anywhere))
         automaton.make_automaton()
         yield automaton
 
@@ -258,61 +283,75 @@ def _apart(text: str, outside: int, edge: int) -> bool:
     return not (within.isalpha() and beyond.isalpha())
 
 
-def _index(starts: list[int], position: int) -> int:
-    from bisect import bisect_right
-
-    return bisect_right(starts, position) - 1
-
-
 def _tokens(frame: pl.DataFrame, pattern: str) -> pl.DataFrame:
+    """Every match of `pattern` with its owner, each once."""
     return (
-        frame.select("owner", pl.col("text").str.extract_all(pattern).alias("token"))
+        frame.select("owner", token=pl.col("text").str.extract_all(pattern))
+        .filter(pl.col("token").list.len() > 0)
         .explode("token")
-        .drop_nulls()
+        .unique()
     )
 
 
-def _decoded(text: str) -> Iterator[str]:
-    """Other texts that `text` may be hiding, one step deep."""
-    if len(text) < 8:
-        return
-    if "%" in text:
-        yield urllib.parse.unquote(text)
-    if "&" in text and ";" in text:
-        yield html.unescape(text)
-    if "\\u" in text:
-        yield _JSON_ESCAPE.sub(lambda m: chr(int(m.group(1), 16)), text)
-    if " " in text:
-        for match in _IBAN_SPACED.finditer(text):
-            yield match.group().replace(" ", "")
-    for match in _HEX.finditer(text):
-        yield from _printable(bytes.fromhex(match.group()))
-    for match in _BASE64.finditer(text):
-        token = match.group().rstrip("=").replace("-", "+").replace("_", "/")
-        # A word of plain letters is a word. A name in base64 has a digit or a capital
-        # inside, or it is longer than words are.
-        if token[1:].islower() and len(token) < 16:
-            continue
-        try:
-            yield from _printable(base64.b64decode(token + "=" * (-len(token) % 4)))
-        except (binascii.Error, ValueError):
-            continue
+def _owned(owner: int | pl.Series, texts: Sequence[str] | pl.Series) -> pl.DataFrame:
+    column = pl.Series([owner] * len(texts)) if isinstance(owner, int) else owner
+    return pl.DataFrame({"owner": column.cast(pl.UInt32), "text": pl.Series(texts, dtype=pl.Utf8)})
 
 
-def _printable(data: bytes) -> Iterator[str]:
-    """`data` as text when that is what it looks like."""
-    if b"\0" in data:
-        yield data.decode("utf-16-le", "replace")
-        yield data.decode("utf-16-be", "replace")
-    text = data.decode("utf-8", "replace")
-    if sum(map(str.isprintable, text)) * 4 >= len(text) * 3:
-        yield text
+def _spelled(texts: pl.Series) -> pl.DataFrame:
+    """Texts, numbered, and what they may be hiding, one step deep, under the same number."""
+    frame = _owned(pl.arange(0, texts.len(), eager=True), texts)
+    parts = [frame]
+    for sign, decode in _ESCAPES:
+        for owner, text in frame.filter(pl.col("text").str.contains(sign)).iter_rows():
+            parts.append(_owned(owner, [decode(text)]))
+    tokens = _tokens(frame, _IBAN_SPACED)
+    parts.append(_owned(tokens["owner"], tokens["token"].str.replace_all(" ", "")))
+    tokens = _tokens(frame, _HEX)
+    tokens = tokens.filter(~pl.col("token").str.contains(r"^\d+$"))
+    parts.append(_readable(tokens["owner"], tokens["token"].str.decode("hex", strict=False)))
+    tokens = _tokens(
+        frame.with_columns(text=pl.col("text").str.replace_all("-", "+").str.replace_all("_", "/")),
+        _BASE64,
+    ).filter(~pl.col("token").str.contains(_PLAIN))
+    token = (
+        tokens["token"]
+        .str.head(-1)
+        .zip_with(tokens["token"].str.len_chars() % 4 == 1, tokens["token"])
+    )
+    padded = token.str.pad_end(4, "=").zip_with(token.str.len_chars() < 4, token)
+    left = padded.str.len_chars() % 4
+    padded = (padded + "==").zip_with(left == 2, (padded + "=").zip_with(left == 3, padded))
+    parts.append(_readable(tokens["owner"], padded.str.decode("base64", strict=False)))
+    return pl.concat(parts)
+
+
+_ESCAPES = (
+    (r"%[0-9A-Fa-f]{2}", urllib.parse.unquote),
+    (r"&#?\w+;", html.unescape),
+    (r"\\u[0-9a-fA-F]{4}", lambda t: _JSON_ESCAPE.sub(lambda m: chr(int(m.group(1), 16)), t)),
+)
+
+
+def _readable(owners: pl.Series, data: pl.Series) -> pl.DataFrame:
+    """Decoded bytes that are text, in UTF-8 or UTF-16."""
+    frame = pl.DataFrame({"owner": owners.cast(pl.UInt32), "data": data}).drop_nulls()
+    decoded = [blob.decode("utf-8", "replace") for blob in frame["data"]]
+    # What wasn't coded text decodes to rubbish, for the most part no UTF-8 at all.
+    texts = _owned(frame["owner"], decoded).filter(
+        pl.col("text").str.count_matches("\ufffd") * 4 <= pl.col("text").str.len_chars()
+    )
+    wide = frame.filter(pl.col("data").bin.contains(b"\0"))
+    parts = [texts]
+    for owner, blob in wide.iter_rows():
+        parts.append(_owned(owner, list(_unpacked(blob))))
+    return pl.concat(parts)
 
 
 def _unpacked(blob: bytes) -> Iterator[str]:
     """The texts that a binary cell may hold."""
-    yield blob.decode("utf-8", "replace").replace("\0", " ")
-    yield blob.decode("latin-1").replace("\0", " ")
+    yield blob.decode("utf-8", "replace")
+    yield blob.decode("latin-1")
     if b"\0" in blob:
         yield blob.decode("utf-16-le", "replace")
         yield blob.decode("utf-16-be", "replace")
@@ -322,4 +361,5 @@ def _unpacked(blob: bytes) -> Iterator[str]:
             yield unpacker.decompress(blob, _UNPACKED).decode("utf-8", "replace")
         except zlib.error:
             pass
-    yield from _decoded(blob.decode("latin-1"))
+    coded = _spelled(pl.Series([blob.decode("latin-1")]))["text"].to_list()
+    yield from coded[1:]

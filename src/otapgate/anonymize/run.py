@@ -392,19 +392,21 @@ def _typed(covered: Covered, column: str, cells: Sequence[Cell], new: pl.Series)
 
 def scanner_for(tables: dict[str, Covered], surveyed: Survey) -> Scanner:
     """A scanner for all values that must not survive, as far as they can be told."""
+    import polars as pl
+
     from otapgate.anonymize.leaks import Scanner
     from otapgate.anonymize.survey import why_unscanned
 
-    values: set[str] = set()
+    values, notes = ([pl.Series([], dtype=pl.Utf8)] for _kind in range(2))
     for _where, rule, series in surveyed.found:
         if why_unscanned(rule) is None:
-            values |= set(series)
+            (notes if rule.transform == "free_text" else values).append(series)
     planned = ["[verwijderd]", "[removed]"]
     for covered in tables.values():
         for rule in covered.rules.values():
             for each in walk(rule):
                 planned += [str(each.value), each.text, *each.keep_values]
-    return Scanner(values, planned)
+    return Scanner(pl.concat(values), planned, pl.concat(notes))
 
 
 def unscanned(tables: dict[str, Covered]) -> list[canonical.JSON]:

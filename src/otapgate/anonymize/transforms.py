@@ -178,6 +178,7 @@ class Engine:
         self, domain: str, size: int, write: Callable[[pl.Series], pl.Series], wanted: int
     ) -> pl.Series:
         permutation = permute.Permutation(self._prf(f"permute:{domain}"), size)
+        taken = self._taken.implode()
         made = pl.Series([], dtype=_TEXT)
         start = 0
         while made.len() < wanted:
@@ -194,7 +195,9 @@ class Engine:
                 )
             numbers = pl.arange(start, stop, eager=True, dtype=pl.UInt64)
             texts = write(permutation.apply(numbers))
-            made = pl.concat([made, texts.filter(~texts.is_in(self._taken.implode()))])
+            made = pl.concat(
+                [made, texts.filter(~self._scanner.clashes(texts) & ~texts.is_in(taken))]
+            )
             start = stop
         return made.head(wanted)
 
