@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -69,7 +70,10 @@ def as_po(catalogue: Catalog) -> bytes:
 def as_mo(po: bytes) -> bytes:
     """Compiled from the file's own bytes, so that the same text gives the same catalogue."""
     out = io.BytesIO()
-    write_mo(out, read_po(io.BytesIO(po), locale="nl"))
+    catalogue = read_po(io.BytesIO(po), locale="nl")
+    # Babel fills in the present moment where the file says none.
+    catalogue.creation_date = datetime(2026, 1, 1, tzinfo=UTC)
+    write_mo(out, catalogue)
     return out.getvalue()
 
 
