@@ -328,6 +328,14 @@ def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
     if "end of stream" in reason and error.context_mark:
         mark = error.context_mark  # where the quote or bracket was opened that nothing closes
     line = mark.line + 1 if mark else None
+    if "nesting depth" in reason:
+        # Newer versions of libyaml give up by themselves, before we have counted.
+        return Problem(
+            _("This is nested deeper than {limit} levels.").format(limit=MAX_DEPTH),
+            file,
+            line or 1,
+            _("Make the file flatter."),
+        )
     if r"'\t'" in reason or "tab" in reason:
         return Problem(
             _("A tab stands where YAML wants spaces."), file, line, _("Indent with spaces.")
