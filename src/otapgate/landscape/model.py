@@ -7,7 +7,7 @@ landscape that it was made on, and be replayed from it.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -39,23 +39,7 @@ Role: TypeAlias = Literal[
     "role-admin",
     "robot",
 ]
-ROLES: tuple[Role, ...] = (
-    "board",
-    "change-manager",
-    "ibp-officer",
-    "dpo",
-    "administrator",
-    "test-lead",
-    "tester",
-    "builder",
-    "process-owner",
-    "environment-owner",
-    "cab-member",
-    "supplier",
-    "auditor",
-    "role-admin",
-    "robot",
-)
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
