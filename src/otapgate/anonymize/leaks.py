@@ -96,12 +96,13 @@ class Scanner:
             | (pl.col("length") > LONG)
             | (pl.col("note") & (pl.col("length") > LONG_NOTE))
         )
-        self._whole = texts.filter(whole)["form"]
-        self._numbers = _both_ways(numbers)
-        self._number_set = set(self._numbers)
-        self._words = _both_ways(pl.concat([emails, local]))
         inside = texts.filter(~whole)["form"]
-        self._exact = pl.concat([self._whole, inside, numbers, emails])
+        # Sets, because polars' is_in builds its table anew at every call, and the scan
+        # makes thousands of small calls against many values.
+        self._whole = set(texts.filter(whole)["form"])
+        self._numbers = set(_both_ways(numbers))
+        self._words = set(_both_ways(pl.concat([emails, local])))
+        self._exact = self._whole.union(inside, numbers, emails)
         self._automata = list(_automata(inside))
         self.values = numbers.len() + emails.len() + texts.height
         """How many values are looked for."""
@@ -121,12 +122,18 @@ class Scanner:
         What `found_in` says of such texts, for millions at a time.
         """
         frame = pl.DataFrame({"text": texts}).select(
-            pl.col("text").is_in(self._exact.implode())
-            | pl.col("text").is_in(self._words.implode())
-            | _number(pl.col("text")).is_in(self._numbers.implode())
-            | pl.col("text").str.replace_all(r"\D", "").is_in(self._numbers.implode())
+            "text", number=_number(pl.col("text")), digits=pl.col("text").str.replace_all(r"\D", "")
         )
-        return frame.to_series()
+        return pl.Series(
+            [
+                text in self._exact
+                or text in self._words
+                or number in self._numbers
+                or digits in self._numbers
+                for text, number, digits in frame.iter_rows()
+            ],
+            dtype=pl.Boolean,
+        )
 
     def count(self, cells: Iterable[Cell], *, whole_is_fine: bool = False) -> int:
         """In how many different cells of `cells` some value is found.
@@ -143,8 +150,7 @@ class Scanner:
         hit = self._hits(frame)
         if whole_is_fine and hit:
             found = pl.Series([texts[i] for i in hit if i < len(texts)], dtype=pl.Utf8)
-            whole = found.is_in(self._exact.implode()) | _fold(found).is_in(self._exact.implode())
-            return len(hit) - int(whole.sum())
+            return len(hit) - sum(form in self._exact for form in _fold(found))
         return len(hit)
 
     def without(self, texts: Sequence[str], replacement: str) -> list[str]:
@@ -176,26 +182,27 @@ class Scanner:
     def _hits(self, frame: pl.DataFrame) -> set[int]:
         """Owners (numbers of cells) of spellings in which something is found."""
         frame = frame.with_columns(text=_fold(frame["text"]))
-        hit = set(frame.filter(pl.col("text").is_in(self._whole.implode()))["owner"])
-        if self._numbers.len():
+        hit = {owner for owner, text in frame.iter_rows() if text in self._whole}
+        if self._numbers:
             hit |= self._number_hits(frame)
-        if self._words.len():
-            known = self._words.implode()
+        if self._words:
             for pattern in (_EMAIL, _LOCAL):
                 tokens = _tokens(frame, pattern)
-                hit |= set(tokens.filter(pl.col("token").is_in(known))["owner"])
+                hit |= {owner for owner, token in tokens.iter_rows() if token in self._words}
         if self._automata:
             hit |= self._text_hits(frame.filter(pl.col("text").str.contains(r"\p{L}")))
         return hit
 
     def _number_hits(self, frame: pl.DataFrame) -> set[int]:
-        known = self._numbers.implode()
         spaced = _tokens(frame, _SPACED)
         tokens = pl.concat([_tokens(frame, _DIGIT_RUN), spaced]).with_columns(
             number=_number(pl.col("token")), digits=pl.col("token").str.replace_all(r"\D", "")
         )
-        found = tokens.filter(pl.col("number").is_in(known) | pl.col("digits").is_in(known))
-        hit = set(found["owner"])
+        hit = {
+            owner
+            for owner, _token, number, digits in tokens.iter_rows()
+            if number in self._numbers or digits in self._numbers
+        }
         several = spaced.filter(
             pl.col("token").str.contains(r"\d\D+\d+\D+\d|\d{6}\D|\D\d{6}")
             & ~pl.col("token").str.contains(_TIME)
@@ -207,7 +214,7 @@ class Scanner:
         """Numbers that follow one another, of which some together make a value."""
         runs = re.findall(r"\d+", token)
         return any(
-            "".join(runs[i:j]).lstrip("0") in self._number_set
+            "".join(runs[i:j]).lstrip("0") in self._numbers
             for i in range(len(runs))
             for j in range(i + 1, min(i + 6, len(runs)) + 1)
         )

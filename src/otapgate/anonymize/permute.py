@@ -213,8 +213,9 @@ def phone() -> NumberFormat:
     )
 
 
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without letters and digits that are mistaken for one another."""
+_ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
+"""Without signs that are mistaken for one another, and without vowels: no token may happen
+to spell a name."""
 
 
 def token(length: int = 7) -> NumberFormat:

@@ -69,7 +69,7 @@ class Engine:
         self._numbered: dict[str, pl.DataFrame] = {}
         self._formats: dict[str, permute.NumberFormat] = {}
         self._survey = survey
-        self._taken = survey.everything()
+        self._taken = set(survey.everything())
         self._forbidden = _forbidden(survey)
         self._removed = "[verwijderd]" if plan.locale == "nl_NL" else "[removed]"
 
@@ -178,7 +178,6 @@ class Engine:
         self, domain: str, size: int, write: Callable[[pl.Series], pl.Series], wanted: int
     ) -> pl.Series:
         permutation = permute.Permutation(self._prf(f"permute:{domain}"), size)
-        taken = self._taken.implode()
         made = pl.Series([], dtype=_TEXT)
         start = 0
         while made.len() < wanted:
@@ -195,9 +194,13 @@ class Engine:
                 )
             numbers = pl.arange(start, stop, eager=True, dtype=pl.UInt64)
             texts = write(permutation.apply(numbers))
-            made = pl.concat(
-                [made, texts.filter(~self._scanner.clashes(texts) & ~texts.is_in(taken))]
-            )
+            texts = texts.filter(~self._scanner.clashes(texts))
+            texts = texts.filter(pl.Series([t not in self._taken for t in texts], dtype=pl.Boolean))
+            if texts.str.contains(r"[a-z]").any():
+                # Letters can spell something within a token, backwards too.
+                found = self._scanner.found_in(texts.to_list())
+                texts = texts.filter(~pl.Series(found, dtype=pl.Boolean))
+            made = pl.concat([made, texts])
             start = stop
         return made.head(wanted)
 
