@@ -117,34 +117,32 @@ def test_a_test_plan_with_errors_is_not_registered(founded: School) -> None:
 # Names
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("env", "show", "agenda-X"),
-        ("release", "show", "agenda@9.9"),
-        ("change", "show", "CHG-0042"),
-        ("gate", "explain", NEW, "--to", "X", "--change", CHANGE),
-        ("gate", "explain", "agenda@9.9", "--to", "P", "--change", CHANGE),
-        ("promote", NEW, "--to", "agenda-X", "--change", CHANGE),
-        ("promote", "nothing@1", "--to", "T", "--change", CHANGE),
-        ("rollback", "agenda-X"),
-        ("log", "show", "4000"),
-        ("gate", "replay", "dec-nothing"),
-        ("gate", "rules", "OG000"),
-        ("test", "show", "run-nothing"),
-        ("status", "library"),
-        ("schema", "nothing"),
-        ("change", "new", "--from", "changes/none.yml"),
-        ("people", "enrol", "Gijs", "none.pub"),
-    ],
+NOT_THERE = (
+    ("env", "show", "agenda-X"),
+    ("release", "show", "agenda@9.9"),
+    ("change", "show", "CHG-0042"),
+    ("gate", "explain", NEW, "--to", "X", "--change", CHANGE),
+    ("gate", "explain", "agenda@9.9", "--to", "P", "--change", CHANGE),
+    ("promote", NEW, "--to", "agenda-X", "--change", CHANGE),
+    ("promote", "nothing@1", "--to", "T", "--change", CHANGE),
+    ("rollback", "agenda-X"),
+    ("log", "show", "4000"),
+    ("gate", "replay", "dec-nothing"),
+    ("gate", "rules", "OG000"),
+    ("test", "show", "run-nothing"),
+    ("status", "library"),
+    ("schema", "nothing"),
+    ("change", "new", "--from", "changes/none.yml"),
+    ("people", "enrol", "Gijs", "none.pub"),
 )
-def test_what_does_not_exist_is_bad_input_that_says_what_does(
-    running: School, words: tuple[str, ...]
-) -> None:
-    person = ANNA if words[0] in ("people", "change") else DAAN
-    said = running(person, *words, expect=4)
-    assert said["error"]["message"]
-    assert said["error"]["remedy"], said
+
+
+def test_what_does_not_exist_is_bad_input_that_says_what_does(running: School) -> None:
+    for words in NOT_THERE:
+        person = ANNA if words[0] in ("people", "change") else DAAN
+        said = running(person, *words, expect=4)
+        assert said["error"]["message"]
+        assert said["error"]["remedy"], said
 
 
 def test_an_unknown_change_is_refused_by_the_gate(running: School) -> None:
@@ -160,21 +158,19 @@ def test_outside_a_landscape_commands_say_how_to_make_one(founded: School) -> No
     assert "otapgate init" in said["error"]["remedy"]
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("promot",), "command-unknown"),
-        (("promote", NEW), "usage"),
-        (("status", "--lang", "xx"), "language-unknown"),
-        (("change", "schedule", CHANGE, "--window", "tomorrow"), "window-malformed"),
-        (("gate", "replay"), "replay-what"),
-        (("gate", "explain", NEW, "--to", "P", "--change", CHANGE, "--as-of", "x"),
-         "time-malformed"),
-    ],
-)  # fmt: skip
-def test_wrong_usage_is_exit_2(running: School, words: tuple[str, ...], code: str) -> None:
-    said = running(BRAM, *words, expect=2)
-    assert said["error"]["code"] == code
+MISUSED = (
+    (("promot",), "command-unknown"),
+    (("promote", NEW), "usage"),
+    (("status", "--lang", "xx"), "language-unknown"),
+    (("change", "schedule", CHANGE, "--window", "tomorrow"), "window-malformed"),
+    (("gate", "replay"), "replay-what"),
+    (("gate", "explain", NEW, "--to", "P", "--change", CHANGE, "--as-of", "x"), "time-malformed"),
+)
+
+
+def test_wrong_usage_is_exit_2(running: School) -> None:
+    for words, code in MISUSED:
+        assert running(BRAM, *words, expect=2)["error"]["code"] == code
 
 
 # Who acts

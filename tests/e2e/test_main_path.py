@@ -13,7 +13,6 @@ from .school import (
     BRAM,
     CHANGE,
     CHANTAL,
-    CRITERIA,
     DAAN,
     ESRA,
     NEW,
@@ -226,12 +225,3 @@ def test_outside_its_window_a_change_waits(accepted: School) -> None:
     assert accepted.codes() == {"OG105"}
     accepted.here(BRAM, "change", "schedule", CHANGE, "--window", window())
     assert accepted.explain(expect=0) == []
-
-
-def test_a_criterion_that_the_test_lead_judges_failed_stops_it(accepted: School) -> None:
-    verdicts = [w for c in CRITERIA for w in ("--criterion", f"{c}=pass")]
-    verdicts[-1] = "complete=fail:two parents are missing"
-    accepted(ESRA, "accept", NEW, "--env", "A", "--change", CHANGE, *verdicts)
-    (finding,) = accepted.explain(expect=3)
-    assert finding["code"] == "OG503"
-    assert "complete" in finding["message"]

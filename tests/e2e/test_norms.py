@@ -226,6 +226,8 @@ def test_ch06_08_every_criterion_is_judged_and_logged(accepted: School) -> None:
     accepted(ESRA, "accept", NEW, "--env", "A", "--change", CHANGE, *verdicts)
     finding = found(accepted, "OG503", "CH06-08")
     assert "complete" in finding["message"]
+    # Who signed off did so on another verdict, so that has lapsed too.
+    assert accepted.codes() == {"OG503", "OG511"}
     entry = accepted.entries("acceptance")[-1]["entry"]
     shown = accepted(None, "log", "show", str(entry))["entry"]
     assert shown["statement"]["predicate"]["criteria"]["complete"] == "fail"

@@ -38,6 +38,7 @@ FROZEN = {
     "OG615": "owner-built", "OG701": "not-in-previous-stage", "OG702": "previous-incomplete",
     "OG703": "source-changed", "OG704": "already-running", "OG801": "freeze",
     "OG901": "ledger-damaged", "OG902": "policy-unapproved", "OG903": "rule-weakened",
+    "OG619": "supplier-accepts", "OG620": "chair-alone", "OG705": "unfinished",
     "OG904": "store-damaged", "OG905": "one-role-administrator", "OG906": "clock-behind",
 }  # fmt: skip
 
@@ -61,7 +62,7 @@ def policy(**rules: m.RuleSetting) -> m.Landscape:
     return landscape(policy=msgspec.structs.replace(where.policy, rules=rules))
 
 
-@pytest.mark.parametrize("code", ["OG601", "OG602", "OG603", "OG901", "OG902"])
+@pytest.mark.parametrize("code", ["OG601", "OG602", "OG603", "OG619", "OG620", "OG901", "OG902"])
 def test_no_policy_weakens_a_hard_rule(code: str):
     rule = next(r for r in registry.rules() if r.code == code)
     off = m.RuleSetting("off", "small school", "Anna", "2027-01-01")

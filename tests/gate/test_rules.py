@@ -301,6 +301,94 @@ def _clock(known: s.State) -> None:
     known.last_at = (NOW + timedelta(hours=1)).isoformat()
 
 
+def _owner_gone(known: s.State) -> None:
+    seat = next(x for x in known.directory.seats if x.role == "environment-owner")
+    seat.revoked = 69
+
+
+def _owner_lapsed(known: s.State) -> None:
+    seat = next(x for x in known.directory.seats if x.role == "environment-owner")
+    seat.until = "2026-11-24"
+    for found in known.environments.values():
+        assert found.accepted is not None
+        found.accepted.at = ago(days=2)
+
+
+def _accepted_too_early(known: s.State) -> None:
+    seat = next(x for x in known.directory.seats if x.role == "environment-owner")
+    seat.since = 12
+
+
+def _loaded_by_a_stranger(known: s.State) -> None:
+    known.environments["agenda-T"].datasets[-1].by = "tester"
+
+
+def _accepted_before_tests(known: s.State) -> None:
+    release(known).runs[-1].position = 64
+
+
+def _failed_after_acceptance(known: s.State) -> None:
+    run = release(known).runs[-1]
+    bad = msgspec.structs.replace(run.act.cases[0], outcome="failed")
+    failed = msgspec.structs.replace(run.act, cases=(bad, *run.act.cases[1:]), outcome="failed")
+    release(known).runs += [signed(64, "tester", failed), signed(65, "tester", run.act)]
+
+
+def _signed_before_acceptance(known: s.State) -> None:
+    release(known).signoffs[-1].position = 55
+
+
+def _signed_before_plan(known: s.State) -> None:
+    release(known).signoffs[-1].position = 39
+    release(known).acceptances[-1].position = 38
+    release(known).runs[-1].position = 37
+
+
+def _old_sign_off(known: s.State) -> None:
+    release(known).signoffs[-1].at = ago(days=31)
+
+
+def _signed_without_role(known: s.State) -> None:
+    seat = next(x for x in known.directory.seats if x.role == "process-owner")
+    seat.since = 62  # they got the role later
+    known.changes[CHANGE].authorised[-1].position = 63
+
+
+def _refused_by_one_of_two(known: s.State) -> None:
+    known.directory.seats.append(
+        s.directory.Seat("submitter", "process-owner", None, None, 0, "genesis")
+    )
+    no = msgspec.structs.replace(release(known).signoffs[-1].act, verdict="rejected")
+    release(known).signoffs.insert(0, signed(60, "submitter", no))
+
+
+def _no_case_about_it(known: s.State) -> None:
+    run = release(known).runs[-1].act
+    twice = msgspec.structs.replace(run.cases[1], criterion="works")
+    replaced(release(known).runs, cases=(run.cases[0], twice))
+
+
+def _no_cases(known: s.State) -> None:
+    plan = known.plans["plan"][-1]
+    plan.act = msgspec.structs.replace(plan.act, cases=())
+    replaced(release(known).runs, cases=())
+
+
+def _one_case_twice(known: s.State) -> None:
+    run = release(known).runs[-1].act
+    bad = msgspec.structs.replace(run.cases[0], outcome="failed")
+    replaced(release(known).runs, cases=(bad, *run.cases))
+
+
+def _nothing_rehearsed(known: s.State) -> None:
+    replaced(release(known).rehearsals, cases=())
+
+
+def _supplier(known: s.State) -> None:
+    for person in ("builder", "lead"):
+        known.directory.seats.append(s.directory.Seat(person, "supplier", None, None, 0, "genesis"))
+
+
 SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_no_change, ["OG101"], "No change CHG-0001 was submitted."),
     (_emergency, ["OG102"], "emergency change"),
@@ -325,8 +413,8 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_no_plans, ["OG301"], "names no test plan"),
     (_unregistered, ["OG301"], "plan is not registered"),
     (_untested, ["OG302"], "was not run on this release"),
-    (_plan_changed, ["OG302", "OG502"], "was changed after it was run"),
-    (_registered_later, ["OG302"], "registered only after it was run"),
+    (_plan_changed, ["OG302", "OG502", "OG511"], "was changed after it was run"),
+    (_registered_later, ["OG302", "OG511"], "registered only after it was run"),
     (_tested_elsewhere, ["OG302"], "environment was changed after"),
     (_failed, ["OG303"], "works-case"),
     (_skipped, ["OG303", "OG304"], "safe-case"),
@@ -349,7 +437,7 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_refused, ["OG511"], "refused to sign off"),
     (_signed_before_change, ["OG511"], "changed after the process-owner signed"),
     (_builder_accepts, ["OG601"], "(F01)"),
-    (_builder_signs, ["OG602"], "(F02)"),
+    (_builder_signs, ["OG511", "OG602"], "(F02)"),
     (_submitter_authorises, ["OG104", "OG603"], "(F03)"),
     (_builder_tests, ["OG605"], "(F05)"),
     (_owner_built, ["OG615"], "(F15)"),
@@ -359,6 +447,22 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_bad_entry, ["OG901"], "signed by nobody"),
     (_other_policy, ["OG902"], "policy.yml was changed"),
     (_clock, ["OG906"], "last entry is of"),
+    (_owner_gone, ["OG201"], "doesn't hold the role of environment owner"),
+    (_owner_lapsed, ["OG201"], "doesn't hold the role of environment owner"),
+    (_accepted_too_early, ["OG202"], "before they held that role"),
+    (_loaded_by_a_stranger, ["OG203"], "without a role here"),
+    (_accepted_before_tests, ["OG504"], "accepted before the test plan plan was run"),
+    (_failed_after_acceptance, ["OG504"], "failed after the release was accepted"),
+    (_signed_before_acceptance, ["OG511"], "before it was accepted"),
+    (_signed_before_plan, ["OG302", "OG511"], "registered anew after the process-owner"),
+    (_old_sign_off, ["OG511"], "longer ago than 30 days"),
+    (_signed_without_role, ["OG511"], "process-owner has not signed off"),
+    (_refused_by_one_of_two, ["OG511"], "refused to sign off"),
+    (_no_case_about_it, ["OG304"], "security"),
+    (_no_cases, ["OG303", "OG304"], "run-1"),
+    (_one_case_twice, ["OG303"], "works-case"),
+    (_nothing_rehearsed, ["OG402"], "did not restore the state: ?"),
+    (_supplier, ["OG619"], "(F19)"),
 ]
 
 
@@ -520,4 +624,126 @@ def test_a_change_without_a_limit_has_no_slow_rollback():
     _slow(known)
     change = known.changes[CHANGE].submitted
     change.act = msgspec.structs.replace(change.act, rollback_minutes=None)
+    assert codes(ask(known)) == []
+
+
+def test_a_role_that_ended_after_signing_takes_nothing_back():
+    known = state()
+    for seat in known.directory.seats:
+        if seat.role in ("process-owner", "change-manager"):
+            seat.revoked = 69
+        if seat.role == "test-lead":
+            seat.until = "2026-11-25"
+    assert codes(ask(known)) == []
+
+
+def test_a_role_on_another_street_signs_nothing_here():
+    known = state()
+    for seat in known.directory.seats:
+        if seat.role == "process-owner":
+            seat.street = "roster"
+    assert codes(ask(known)) == ["OG104", "OG511"]
+
+
+def test_a_passing_run_after_the_acceptance_does_it_no_harm():
+    known = state()
+    release(known).runs.append(signed(66, "tester", release(known).runs[-1].act))
+    assert codes(ask(known)) == []
+
+
+def test_a_builder_or_submitter_who_was_set_aside_by_somebody_else_does_no_harm():
+    known = state()
+    found = release(known)
+    found.signoffs.insert(0, signed(60, "builder", found.signoffs[-1].act))
+    change = known.changes[CHANGE]
+    change.authorised.insert(0, signed(12, "submitter", change.authorised[-1].act))
+    assert codes(ask(known)) == []
+
+
+def test_production_data_is_for_production_alone():
+    where = landscape()
+    street = where.streets[0]
+    raw = tuple(
+        msgspec.structs.replace(e, data=m.DataRule("production")) for e in street.environments
+    )
+    where = landscape(streets=(msgspec.structs.replace(street, environments=raw),))
+    decision = ask(state(), where)
+    assert codes(decision) == ["OG203"]
+    assert [f.gap.subject for f in decision.blocking] == ["agenda-T", "agenda-A"]
+
+
+def test_personal_data_where_there_should_be_none_is_found():
+    where = landscape()
+    street = where.streets[0]
+    empty = tuple(
+        msgspec.structs.replace(e, data=m.DataRule("none")) if e.stage != "P" else e
+        for e in street.environments
+    )
+    where = landscape(streets=(msgspec.structs.replace(street, environments=empty),))
+    known = state()
+    _pseudonymised(known)
+    (finding,) = ask(known, where).blocking
+    assert "said to hold no data, but pseudonymised" in finding.sentence()
+
+
+def test_anonymised_data_is_not_synthetic():
+    where = landscape()
+    street = where.streets[0]
+    made = tuple(
+        msgspec.structs.replace(e, data=m.DataRule("synthetic")) if e.stage != "P" else e
+        for e in street.environments
+    )
+    where = landscape(streets=(msgspec.structs.replace(street, environments=made),))
+    known = state()
+    assert codes(ask(known, where)) == ["OG203"]
+    for stage in "TA":
+        replaced(known.environments[f"agenda-{stage}"].datasets, label="synthetic")
+    assert codes(ask(known, where)) == []
+
+
+def asking(**fields: Any) -> m.Landscape:
+    """A landscape whose policy has these fields."""
+    return landscape(policy=msgspec.structs.replace(landscape().policy, **fields))
+
+
+def test_a_policy_that_asks_nobody_to_sign_off_for_production_is_a_gap():
+    (finding,) = ask(state(), asking(sign_off={})).blocking
+    assert (finding.code, finding.gap.subject) == ("OG511", "policy.yml")
+    assert "names nobody who signs off before agenda-P" in finding.sentence()
+
+
+def test_a_policy_can_ask_for_a_sign_off_before_acceptance_too():
+    where = asking(sign_off={"P": ("process-owner",), "A": ("process-owner",)})
+    known = state()
+    _signed_before_acceptance(known)
+    (finding,) = ask(known, where, to="agenda-A").blocking
+    assert "process-owner has not signed off" in finding.sentence()
+    described = environment("A")
+    release(known).acceptances.clear()
+    release(known).signoffs = [signed(61, "process", p.SignOff(
+        NEW, described.name, described.digest, CHANGE, "process-owner", "agreed"))]  # fmt: skip
+    assert codes(ask(known, where, to="agenda-A")) == []
+
+
+def test_the_chair_alone_is_no_cab():
+    cab = {"P3": {"change-manager": 1, "cab-member": 1}}
+    known = state()
+    known.directory.seats.append(s.directory.Seat("manager", "cab-member", None, None, 0, "g"))
+    change = known.changes[CHANGE]
+    change.authorised[-1] = signed(
+        14, "manager", p.ChangeAuthorised(CHANGE, "cab-member", "authorised")
+    )
+    (finding,) = ask(known, asking(authorisation=cab)).blocking
+    assert finding.code == "OG620"
+    assert "(F20)" in finding.sentence()
+    known.directory.seats.append(s.directory.Seat("lead", "cab-member", None, None, 0, "g"))
+    change.authorised.append(
+        signed(15, "lead", p.ChangeAuthorised(CHANGE, "cab-member", "authorised"))
+    )
+    assert codes(ask(known, asking(authorisation=cab))) == []
+
+
+def test_a_supplier_who_delivers_is_accepted_by_the_school():
+    known = state()
+    known.directory.seats.append(s.directory.Seat("builder", "supplier", None, None, 0, "g"))
     assert codes(ask(known)) == []

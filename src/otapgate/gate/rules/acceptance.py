@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import rule, to_production
+from otapgate.gate.rules.testing import covering_runs, not_passed
 from otapgate.i18n import N_
+from otapgate.landscape.model import Role
 from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
-
-E = TypeVar("E", p.Acceptance, p.SignOff)
 
 
 def _accept(facts: Facts) -> Remedy:
@@ -27,8 +27,8 @@ def _accept(facts: Facts) -> Remedy:
     )
 
 
-def _latest(found: Iterable[s.Signed[E]], change: str) -> s.Signed[E] | None:
-    mine = [x for x in found if x.act.change == change]
+def _latest(facts: Facts) -> s.Signed[p.Acceptance] | None:
+    mine = [x for x in facts.release.acceptances if x.act.change == facts.action.change]
     return mine[-1] if mine else None
 
 
@@ -50,7 +50,7 @@ def acceptance_missing(facts: Facts) -> Iterator[Gap]:
 
     An acceptance of other bytes has lapsed; the finding names the files that changed.
     """
-    if _latest(facts.release.acceptances, facts.action.change) is not None:
+    if _latest(facts) is not None:
         return
     lapsed = _lapsed(facts, "acceptance")
     if lapsed is None:
@@ -72,7 +72,7 @@ def acceptance_missing(facts: Facts) -> Iterator[Gap]:
 @rule("acceptance-incomplete", code="OG502", norms=["CH06-08"], applies=to_production)
 def acceptance_incomplete(facts: Facts) -> Iterator[Gap]:
     """Every criterion of every plan, as registered last, has an outcome."""
-    latest = _latest(facts.release.acceptances, facts.action.change)
+    latest = _latest(facts)
     if latest is None:
         return
     for name, registered in facts.plans.items():
@@ -88,14 +88,14 @@ def acceptance_incomplete(facts: Facts) -> Iterator[Gap]:
         yield facts.gap(
             N_("The acceptance has no outcome for: {criteria}."),
             remedy=_accept(facts),
-            criteria=missing,
+            criteria=missing or ("?",),
         )
 
 
 @rule("acceptance-failed", code="OG503", norms=["CH06-08"], applies=to_production)
 def acceptance_failed(facts: Facts) -> Iterator[Gap]:
     """No criterion was judged a failure."""
-    latest = _latest(facts.release.acceptances, facts.action.change)
+    latest = _latest(facts)
     if latest is None:
         return
     failed = tuple(sorted(c for c, verdict in latest.act.criteria.items() if verdict != "pass"))
@@ -109,8 +109,12 @@ def acceptance_failed(facts: Facts) -> Iterator[Gap]:
 
 @rule("acceptance-lapsed", code="OG504", norms=["CH06-08"], applies=to_production)
 def acceptance_lapsed(facts: Facts) -> Iterator[Gap]:
-    """The acceptance is recent, came after the tests, and its environment is unchanged."""
-    latest = _latest(facts.release.acceptances, facts.action.change)
+    """The acceptance is recent, came after the tests, and its environment is unchanged.
+
+    It rests on the tests: on each plan a run came before it, and none that came after it
+    failed, since whoever accepted didn't know of that.
+    """
+    latest = _latest(facts)
     if latest is None:
         return
     if facts.older_than(latest.at, facts.policy.acceptance_max_age_days):
@@ -120,70 +124,109 @@ def acceptance_lapsed(facts: Facts) -> Iterator[Gap]:
             day=facts.date_of(latest.at).isoformat(),
             days=facts.policy.acceptance_max_age_days,
         )
+    for name, registered in facts.plans.items():
+        runs = covering_runs(facts, name)
+        if registered is None or not runs:
+            continue
+        later = [r for r in runs if r.position > latest.position]
+        if len(later) == len(runs):
+            message = N_("The release was accepted before the test plan {plan} was run on it.")
+        elif any(not_passed(r.act, registered.act.cases) for r in later):
+            message = N_("A run of the test plan {plan} failed after the release was accepted.")
+        else:
+            continue
+        yield facts.gap(message, remedy=_accept(facts), plan=name)
     described = {e.name: e.digest for e in facts.tested_in}
-    if described.get(latest.act.environment) != latest.act.description:
-        yield facts.gap(
-            N_("{environment} was changed after the release was accepted in it."),
-            remedy=_accept(facts),
-            environment=latest.act.environment,
-        )
-    elif facts.previous is not None and latest.act.environment != facts.previous.name:
+    if facts.previous is not None and latest.act.environment != facts.previous.name:
         yield facts.gap(
             N_("The release was accepted in {environment}, not in {previous}."),
             remedy=_accept(facts),
             environment=latest.act.environment,
             previous=facts.previous.name,
         )
+    elif described.get(latest.act.environment) != latest.act.description:
+        yield facts.gap(
+            N_("{environment} was changed after the release was accepted in it."),
+            remedy=_accept(facts),
+            environment=latest.act.environment,
+        )
 
 
-@rule("sign-off-missing", code="OG511", norms=["CH06-03", "CH02-04"], applies=to_production)
+def _signs_off(facts: Facts) -> bool:
+    return facts.stage == "P" or bool(facts.policy.sign_off.get(facts.stage))
+
+
+def _sign_offs(facts: Facts, role: Role) -> list[s.Signed[p.SignOff]]:
+    """The latest word of everybody entitled to sign off in the role, who built left out;
+    oldest first."""
+    found = {
+        x.by: x
+        for x in facts.release.signoffs
+        if x.act.role == role
+        and x.act.change == facts.action.change
+        and x.act.environment == facts.environment.name
+        and x.by not in facts.release.builders
+        and facts.entitled(x, role)
+    }
+    return sorted(found.values(), key=lambda x: x.position)
+
+
+def _fault(facts: Facts, given: s.Signed[p.SignOff]) -> str | None:
+    """Why a sign-off doesn't cover this promotion any more."""
+    accepted = _latest(facts)
+    if given.act.description != facts.environment.digest:
+        return N_("{environment} was changed after the {role} signed off.")
+    if accepted is not None and given.position < accepted.position:
+        return N_("The {role} signed off {release} before it was accepted.")
+    if any(r is not None and given.position < r.position for r in facts.plans.values()):
+        return N_("A test plan was registered anew after the {role} signed off {release}.")
+    if facts.older_than(given.at, facts.policy.acceptance_max_age_days):
+        return N_("The {role} signed off {release} longer ago than {days} days.")
+    return None
+
+
+@rule("sign-off-missing", code="OG511", norms=["CH06-03", "CH02-04"], applies=_signs_off)
 def sign_off_missing(facts: Facts) -> Iterator[Gap]:
     """Every role that the policy names has signed off exactly this release.
 
-    A sign-off is bound to the release's digest and to the description of the
-    environment it is for; it lapses when either changes. Who built doesn't count (F02).
+    A sign-off is bound to the release's digest and to the description of the environment
+    it is for, and rests on the plans and the acceptance: it lapses when one of these is
+    changed or comes after it, and with time. Who built doesn't count (F02). One refusal
+    stops it, until who gave it signs otherwise. For production somebody always signs off.
     """
     lapsed = _lapsed(facts, "sign-off")
-    for role in facts.policy.sign_off.get(facts.stage, ()):
-        given = [
-            x
-            for x in facts.release.signoffs
-            if x.act.role == role
-            and x.act.change == facts.action.change
-            and x.act.environment == facts.environment.name
-            and x.by in facts.state.directory.holders(role, x.at[:10], facts.street.name)
-        ]
-        remedy = facts.by_role(
-            f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
-            f" --change {facts.action.change} --role {role}",
-            role,
-            but=facts.release.builders,
+    roles = facts.policy.sign_off.get(facts.stage, ())
+    if not roles:
+        yield facts.gap(
+            N_("The policy names nobody who signs off before {environment}."),
+            on=facts.policy.file or "policy.yml",
+            remedy=facts.by_role("otapgate policy approve", "board"),
+            environment=facts.environment.name,
         )
-        if not given and lapsed is not None:
+    for role in roles:
+        given = _sign_offs(facts, role)
+        agreed = [x for x in given if x.act.verdict == "agreed"]
+        faults = [_fault(facts, x) for x in agreed]
+        params: dict[str, Any] = {"role": role, "release": facts.release.name}
+        if len(agreed) < len(given):
+            message = N_("The {role} refused to sign off {release}.")
+        elif None in faults:
+            continue
+        elif faults:
+            message = str(faults[-1])
+            params["environment"] = facts.environment.name
+            params["days"] = facts.policy.acceptance_max_age_days
+        elif lapsed is not None:
             message = N_(
                 "The sign-off of {other} has lapsed: the release was changed since ({files})."
             )
-            yield facts.gap(
-                message, remedy=remedy, other=lapsed[0], files=lapsed[1] or ("?",), role=role
-            )
-        elif not given:
-            yield facts.gap(
-                N_("The {role} has not signed off {release}."),
-                remedy=remedy,
-                role=role,
-                release=facts.release.name,
-            )
-        elif given[-1].act.verdict == "rejected":
-            yield facts.gap(
-                N_("The {role} refused to sign off {release}."),
-                remedy=remedy,
-                role=role,
-                release=facts.release.name,
-            )
-        elif given[-1].act.description != facts.environment.digest:
-            yield facts.gap(
-                N_("{environment} was changed after the {role} signed off."),
-                remedy=remedy,
-                role=role,
-                environment=facts.environment.name,
-            )
+            params |= {"other": lapsed[0], "files": lapsed[1] or ("?",)}
+        else:
+            message = N_("The {role} has not signed off {release}.")
+        command = (
+            f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
+            f" --change {facts.action.change} --role {role}"
+        )
+        yield facts.gap(
+            message, remedy=facts.by_role(command, role, but=facts.release.builders), **params
+        )

@@ -1,4 +1,4 @@
-"""Rules that keep duties apart (F01 to F15): OG601 to OG699. Pure.
+"""Rules that keep duties apart (F01 to F20): OG601 to OG699. Pure.
 
 Hard ones can't be weakened by a policy. For the others a small organisation may set
 `warn` with a reason, an owner and an end; then every decision shows it.
@@ -13,6 +13,7 @@ from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import rule, to_production
 from otapgate.gate.rules.testing import covering_run
 from otapgate.i18n import N_
+from otapgate.landscape.model import Role
 
 
 @rule("builder-accepts", code="OG601", norms=["CH06-05"], applies=to_production, hard=True)
@@ -35,45 +36,59 @@ def builder_accepts(facts: Facts) -> Iterator[Gap]:
 @rule("builder-signs-off", code="OG602", norms=["CH06-05", "CH06-03"], applies=to_production,
       hard=True)  # fmt: skip
 def builder_signs_off(facts: Facts) -> Iterator[Gap]:
-    """F02: who builds does not give production's sign-off."""
-    for x in facts.release.signoffs:
-        mine = x.act.environment == facts.environment.name and x.act.change == facts.action.change
-        if mine and x.by in facts.release.builders:
-            yield facts.gap(
-                N_("The {role}'s sign-off came from somebody who built {release} (F02)."),
-                remedy=facts.by_role(
-                    f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
-                    f" --change {facts.action.change} --role {x.act.role}",
-                    x.act.role,
-                    but=facts.release.builders,
-                ),
-                role=x.act.role,
-                release=facts.release.name,
-            )
-            return
+    """F02: who builds does not give production's sign-off.
+
+    A sign-off by somebody who built is mended by one in the same role by somebody else.
+    """
+    mine = [
+        x
+        for x in facts.release.signoffs
+        if x.act.environment == facts.environment.name
+        and x.act.change == facts.action.change
+        and x.act.verdict == "agreed"
+    ]
+    independent = {x.act.role for x in mine if x.by not in facts.release.builders}
+    for role in sorted({x.act.role for x in mine} - independent):
+        yield facts.gap(
+            N_("The {role}'s sign-off came from somebody who built {release} (F02)."),
+            remedy=facts.by_role(
+                f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
+                f" --change {facts.action.change} --role {role}",
+                role,
+                but=facts.release.builders,
+            ),
+            role=role,
+            release=facts.release.name,
+        )
+
+
+def _authorise(facts: Facts, role: Role, but: set[str]) -> Remedy:
+    return facts.by_role(
+        f"otapgate change authorise {facts.action.change} --role {role}", role, but=but
+    )
 
 
 @rule("submitter-authorises", code="OG603", norms=["CH06-05", "CH02-03"], applies=to_production,
       hard=True)  # fmt: skip
 def submitter_authorises(facts: Facts) -> Iterator[Gap]:
-    """F03: who submits does not authorise."""
+    """F03: who submits does not authorise.
+
+    Their authorisation is mended by one in the same role by somebody else.
+    """
     change = facts.change
     if change is None:
         return
-    for vote in change.authorised:
-        if vote.by == change.submitted.by:
-            yield facts.gap(
-                N_("{change} was authorised by who submitted it, as {role} (F03)."),
-                on=facts.action.change,
-                remedy=facts.by_role(
-                    f"otapgate change authorise {facts.action.change} --role {vote.act.role}",
-                    vote.act.role,
-                    but={change.submitted.by},
-                ),
-                change=facts.action.change,
-                role=vote.act.role,
-            )
-            return
+    given = [v for v in change.authorised if v.act.verdict == "authorised"]
+    submitter = change.submitted.by
+    independent = {v.act.role for v in given if v.by != submitter}
+    for role in sorted({v.act.role for v in given} - independent):
+        yield facts.gap(
+            N_("{change} was authorised by who submitted it, as {role} (F03)."),
+            on=facts.action.change,
+            remedy=_authorise(facts, role, {submitter}),
+            change=facts.action.change,
+            role=role,
+        )
 
 
 def _others(facts: Facts, but: frozenset[str] | set[str]) -> Remedy:
@@ -139,4 +154,45 @@ def owner_built(facts: Facts) -> Iterator[Gap]:
             ),
             environment=facts.environment.name,
             release=facts.release.name,
+        )
+
+
+@rule("supplier-accepts", code="OG619", norms=["CH06-05"], applies=to_production, hard=True)
+def supplier_accepts(facts: Facts) -> Iterator[Gap]:
+    """F19: a supplier does not accept their own delivery.
+
+    A release that somebody built as supplier is accepted by somebody who isn't one.
+    """
+    acceptances = [a for a in facts.release.acceptances if a.act.change == facts.action.change]
+    delivered = any(facts.entitled(b, "supplier") for b in facts.release.built)
+    if acceptances and delivered and facts.entitled(acceptances[-1], "supplier"):
+        yield facts.gap(
+            N_("{release} was delivered by a supplier and accepted by a supplier (F19)."),
+            remedy=facts.by_role(
+                f"otapgate accept {facts.release.name} --env ENV --change {facts.action.change}"
+                " --criterion ID=pass",
+                "test-lead",
+                but=facts.release.builders | set(facts.holders("supplier")),
+            ),
+            release=facts.release.name,
+        )
+
+
+@rule("chair-alone", code="OG620", norms=["CH06-05", "CH02-03"], applies=to_production, hard=True)
+def chair_alone(facts: Facts) -> Iterator[Gap]:
+    """F20: the chair alone is no CAB.
+
+    Where the CAB authorises, it takes two people, whatever roles one of them holds.
+    """
+    change = facts.change
+    if change is None:
+        return
+    given = [v for v in change.authorised if v.act.verdict == "authorised"]
+    people = {v.by for v in given} - {change.submitted.by}
+    if any(v.act.role == "cab-member" for v in given) and len(people) < 2:
+        yield facts.gap(
+            N_("{change} was authorised for the CAB by one person alone (F20)."),
+            on=facts.action.change,
+            remedy=_authorise(facts, "cab-member", people | {change.submitted.by}),
+            change=facts.action.change,
         )
