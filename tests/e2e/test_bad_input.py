@@ -85,6 +85,20 @@ def test_a_release_file_with_wrong_types_and_no_playbooks(founded: School) -> No
     assert all(p["line"] for p in said["problems"])
 
 
+def test_a_release_that_could_never_get_through_is_told_so_when_it_is_built(
+    founded: School,
+) -> None:
+    file = "releases/agenda-1.0.yml"
+    said = founded(CHANTAL, "release", "build", file, "--dry-run")
+    assert said["warnings"] == []
+    text = (founded.root / file).read_text("utf-8")
+    bare = text[: text.index("plans:")]
+    (founded.root / file).write_text(bare, "utf-8")
+    said = founded(CHANTAL, "release", "build", file, "--dry-run")
+    assert [w[-10:] for w in said["warnings"]] == ["vironment.", "(CH05-07).", "(CH05-03)."]
+    assert "installs" in said["warnings"][0]
+
+
 def test_a_playbook_that_reaches_beyond_its_environment_is_not_built(founded: School) -> None:
     founded.edit("playbooks/agenda/deploy.yml", "gather_facts: false", "connection: ssh")
     said = founded(CHANTAL, "release", "build", "releases/agenda-1.0.yml", expect=4)

@@ -279,12 +279,72 @@ def test_a_rollback_that_forgets_a_file_fails_the_rehearsal_and_names_it(
     assert "OG401" not in findings
     # What runs there is uncertain now, so nothing else happens until somebody sees to it.
     said = prepared.promote("T", expect=6)
+    assert "could not bring back" in said["error"]["message"]
     assert "otapgate rollback agenda-T" in said["error"]["remedy"]
+    (found,) = unfinished(prepared)
+    assert any("settings.ini" in item for item in found["left"])
+    # The faulty rollback would leave the same again. Mended by hand, it is compared first.
+    said = prepared(DAAN, "rollback", "T", "--yes", expect=1)["rollback"]
+    assert any("settings.ini" in item for item in said["left"])
     (prepared.stage("T") / "settings.ini").write_text("[agenda]\nversion = 1.0\n")
-    prepared.edit("playbooks/agenda/rollback.yml", ", app]", ", app, settings.ini]")
     said = prepared(DAAN, "rollback", "T", "--yes")["rollback"]
     assert said["outcome"] == "restored"
     assert prepared.answers("T") == "1.0"
+    assert unfinished(prepared) == []
+
+
+def test_what_a_rehearsal_left_may_stay_when_somebody_says_why(prepared: School) -> None:
+    prepared.edit("playbooks/agenda/rollback.yml", ", app, settings.ini]", ", app]")
+    rebuild(prepared)
+    prepared(DAAN, "rehearse", NEW, "--env", "T", expect=1)
+    said = prepared(DAAN, "env", "adopt", "T", NEW, "--because", "x", expect=4)
+    assert said["error"]["code"] == "not-the-release-before"
+    said = prepared(DAAN, "env", "adopt", "T", OLD, expect=2)
+    assert said["error"]["code"] == "because-missing"
+    assert any("settings.ini" in p["message"] for p in said["problems"])
+    said = prepared(DAAN, "env", "adopt", "T", OLD, "--because", "a test setting")
+    assert said["completeness"]["outcome"] == "complete"
+    assert unfinished(prepared) == []
+    assert runs_in(prepared)["T"] == OLD
+    assert prepared(None, "log", "verify")["problems"] == []
+
+
+def test_a_promotion_that_could_not_be_brought_back_is_settled_by_hand(prepared: School) -> None:
+    prepared.edit("playbooks/agenda/rollback.yml", ", app, settings.ini]", ", app]")
+    prepared.edit(
+        "playbooks/agenda/deploy.yml",
+        "    - name: Bring the database up to date and start",
+        "    - name: Something goes wrong\n      ansible.builtin.fail: {msg: no paper left}\n"
+        "    - name: Bring the database up to date and start",
+    )
+    rebuild(prepared)
+    found = prepared.promote("T", expect=1)["promotion"]
+    assert found["outcome"] == "failed"
+    assert any("settings.ini" in item for item in found["left"])
+    (open_,) = unfinished(prepared)
+    assert open_["left"] == found["left"]
+    assert open_["remedies"] == [
+        "otapgate rollback agenda-T",
+        f"otapgate env adopt agenda-T {OLD} --because TEXT",
+    ]
+    said = prepared.promote("T", expect=6)
+    assert open_["remedies"][1] in said["error"]["remedy"]
+    said = prepared(DAAN, "env", "adopt", "T", NEW, "--because", "it will do", expect=4)
+    assert said["error"]["code"] == "not-the-release-before"
+    # Not while the release itself isn't there: that is looked at.
+    version = prepared.stage("T") / "app" / "version.txt"
+    kept = version.read_text()
+    version.write_text("9.9\n")
+    said = prepared(DAAN, "env", "adopt", "T", OLD, "--because", "rewritten", expect=1)
+    assert said["error"]["code"] == "not-that-release"
+    assert len(unfinished(prepared)) == 1
+    version.write_text(kept)
+    said = prepared(DAAN, "env", "adopt", "T", OLD, "--because", "rewritten", "--dry-run")
+    assert len(unfinished(prepared)) == 1
+    prepared(DAAN, "env", "adopt", "T", OLD, "--because", "settings rewritten by hand")
+    assert unfinished(prepared) == []
+    assert runs_in(prepared)["T"] == OLD
+    assert prepared(None, "log", "verify")["problems"] == []
 
 
 def test_a_rehearsal_restores_and_is_timed(prepared: School) -> None:

@@ -132,8 +132,12 @@ def test_status_says_what_runs_where_afterwards(promoted: School) -> None:
 def test_what_is_written_is_for_its_owner_only(promoted: School) -> None:
     hidden = promoted.root / ".otapgate"
     assert hidden.stat().st_mode & 0o077 == 0
-    for run in (hidden / "runs").iterdir():
+    kept = list((hidden / "runs").iterdir())
+    for run in kept:
         assert run.stat().st_mode & 0o077 == 0
+    # What a rollback needs is kept: one run an environment, and nothing of rehearsals.
+    assert len(kept) == 3
+    assert all(run.name.startswith("prom-") for run in kept)
 
 
 def test_a_dry_run_says_it_would_and_changes_nothing(accepted: School) -> None:

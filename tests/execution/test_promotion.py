@@ -107,6 +107,21 @@ def test_a_rollback_that_changes_a_mode_fails_and_names_it(stage: Stage) -> None
     assert result.left == (f"web: path {stage.home}/app/service.py: mode 0640 → 0600",)
 
 
+def test_what_was_mended_by_hand_is_compared_and_not_gone_over_again(stage: Stage) -> None:
+    careless = ROLLBACK.replace("cp -a", "touch {{ home }}/leftover; cp -a", 1)
+    broken = DEPLOY + "    - ansible.builtin.fail: {msg: no more}\n"
+    plan = stage.plan(stage.release("2.0", deploy=broken, rollback=careless))
+    left = (f"web: path {stage.home}/leftover: file was added",)
+    assert Promotion(plan).run().left == left
+    assert Promotion(plan).go_back().left == left, "nobody mended anything"
+    (stage.home / "leftover").unlink()
+    result = Promotion(plan).go_back()
+    assert (result.outcome, result.left) == ("rolled-back", ())
+    assert not (stage.home / "leftover").exists()
+    assert stage.answer() == "1.0 3"
+    assert Promotion(plan).go_back() == result, "it has ended"
+
+
 def test_an_unreachable_host_leaves_everything_untouched(stage: Stage) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -33,12 +33,13 @@ def test_a_rehearsal_that_leaves_rows_behind_is_not_restored(stage: Stage) -> No
     result = rehearse(stage.plan(stage.release("2.0", rollback=forgetful)))
     assert (result.outcome, result.code) == ("not-restored", "not-restored")
     assert "web: column class of table pupil: was added" in result.cases[0].left
+    assert not result.clean
 
 
 def test_a_deployment_that_fails_proves_nothing_even_when_it_comes_back(stage: Stage) -> None:
     broken = DEPLOY + "    - name: Break\n      ansible.builtin.fail: {msg: no more}\n"
     result = rehearse(stage.plan(stage.release("2.0", deploy=broken)))
-    assert result.outcome == "not-restored"
+    assert (result.outcome, result.clean) == ("not-restored", True)
     assert len(result.cases[0].left) == 1
     assert result.cases[0].left[0].startswith("deployment: Break")
     assert stage.answer() == "1.0 3"

@@ -284,6 +284,11 @@ def _nothing_in_acceptance(known: s.State) -> None:
     known.environments["agenda-A"].history.clear()
 
 
+def _incomparable(known: s.State) -> None:
+    running = known.environments["agenda-A"].history
+    running[-1] = msgspec.structs.replace(running[-1], completeness=p.Completeness("unknown"))
+
+
 def _incomplete(known: s.State) -> None:
     found = p.Completeness("incomplete", extra=("h: /srv/extra",))
     known.environments["agenda-A"].history[-1].completeness = found
@@ -444,6 +449,7 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_not_in_acceptance, ["OG701"], "doesn't run this release but: agenda@1.0"),
     (_nothing_in_acceptance, ["OG701"], "doesn't run this release but: -"),
     (_incomplete, ["OG702"], "/srv/extra"),
+    (_incomparable, ["OG702"], "declares no installs"),
     (_bad_entry, ["OG901"], "signed by nobody"),
     (_other_policy, ["OG902"], "policy.yml was changed"),
     (_clock, ["OG906"], "last entry is of"),

@@ -171,7 +171,13 @@ def test_an_environment_is_accepted_and_adopted_once(running: Book):
     about = [("agenda@2.0", NEW)]
     assert running.do("daan", "environment-adopted", adopted, about=about) is None
     assert running.state.environment("agenda-P").running is not None
-    assert "history" in str(running.do("daan", "environment-adopted", adopted, about=about))
+    # The same again: looked at once more. Another release comes in by promotion only.
+    assert running.do("daan", "environment-adopted", adopted, about=about) is None
+    assert len(running.state.environment("agenda-P").history) == 1
+    running.build(digest=OLD, name="agenda@1.0")
+    other = p.EnvironmentAdopted("agenda-P", OLD, COMPLETE)
+    about = [("agenda@1.0", OLD)]
+    assert "history" in str(running.do("daan", "environment-adopted", other, about=about))
     unknown = p.EnvironmentAdopted("agenda-A", D["9"], COMPLETE)
     found = running.do("daan", "environment-adopted", unknown, about=[("x", D["9"])])
     assert "never built" in str(found)
@@ -220,6 +226,54 @@ def test_a_promotion_that_failed_stays_open_until_it_is_ended(running: Book):
     assert book.do("daan", "promotion-finished", done, about=[("a", OLD)]) is None
     assert environment.unfinished is None
     assert environment.running.release == NEW
+
+
+def test_where_going_back_failed_only_the_release_before_can_be_adopted(running: Book):
+    book = running
+    book.build(digest=OLD, name="agenda@1.0")
+    decision(book, name="dec-2", release=OLD)
+    made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
+    book.do("daan", "promotion-started", made, about=[("a", OLD)])
+    back = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)
+    about = [("agenda@2.0", NEW)]
+    assert "history" in str(book.do("daan", "environment-adopted", back, about=about)), (
+        "going back was never tried"
+    )
+    failed = p.PromotionFinished(
+        "prom-2", "agenda-T", OLD, "failed", COMPLETE, {}, 1, DATA, ("web: x is gone",)
+    )
+    book.do("daan", "promotion-finished", failed, about=[("a", OLD)])
+    open_ = book.state.environment("agenda-T").unfinished
+    assert open_ is not None
+    assert (open_.failed, open_.left) == (True, ("web: x is gone",))
+    forward = p.EnvironmentAdopted("agenda-T", OLD, COMPLETE)
+    assert "history" in str(book.do("daan", "environment-adopted", forward, about=[("a", OLD)])), (
+        "a promotion doesn't succeed by being adopted"
+    )
+    assert book.do("daan", "environment-adopted", back, about=about) is None
+    known = book.state.environment("agenda-T")
+    assert known.unfinished is None
+    assert [r.release for r in known.history] == [NEW]
+
+
+def test_a_rollback_that_failed_is_settled_on_what_it_went_back_to(running: Book):
+    book = running
+    book.build(digest=OLD, name="agenda@1.0")
+    decision(book, name="dec-2", release=OLD)
+    made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
+    book.do("daan", "promotion-started", made, about=[("a", OLD)])
+    done = p.PromotionFinished("prom-2", "agenda-T", OLD, "succeeded", COMPLETE, {}, 1, DATA)
+    book.do("daan", "promotion-finished", done, about=[("a", OLD)])
+    back = p.RollbackStarted("back-1", "prom-2", "agenda-T", OLD, NEW)
+    book.do("daan", "rollback-started", back, about=[("a", OLD)])
+    failed = p.RollbackFinished("back-1", "agenda-T", NEW, "failed", ("x",), 1, DATA)
+    book.do("daan", "rollback-finished", failed, about=[("a", OLD)])
+    adopted = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)
+    about = [("agenda@2.0", NEW)]
+    assert book.do("daan", "environment-adopted", adopted, about=about) is None
+    known = book.state.environment("agenda-T")
+    assert known.unfinished is None
+    assert [r.release for r in known.history] == [NEW]
 
 
 def test_only_the_last_promotion_is_undone(running: Book):

@@ -56,6 +56,22 @@ def build(workspace: Workspace, file: Path, change: str | None) -> tuple[m.Manif
     return made, Draft("release-built", subjects, p.to_predicate(predicate))
 
 
+def warnings(made: m.Manifest) -> list[str]:
+    """What will stand in the way of this release later, said when there's still time."""
+    found = []
+    if not made.installs:
+        found.append(
+            _("It declares no installs, so nothing can prove that a host holds all of it"
+              " (CH06-09): it will come no further than its first environment.")
+        )  # fmt: skip
+    state = made.state
+    if not (state.paths or state.databases or state.http or state.ports):
+        found.append(_("It declares no state, so a rollback has nothing to compare (CH05-07)."))
+    if not made.plans:
+        found.append(_("It names no test plan, so it can't go to production (CH05-03)."))
+    return found
+
+
 def _guard(workspace: Workspace, made: m.Manifest, file: Path) -> None:
     """Playbooks that could reach another environment are refused before they are signed."""
     from otapgate.execution.redirects import scan_playbooks, scan_variables

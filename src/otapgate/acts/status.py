@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from otapgate import errors
+from otapgate.acts import runs
 from otapgate.acts.environments import summary
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import decide
@@ -41,20 +42,16 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
             unfinished += _rehearsal(workspace, environment.name)
             continue
         release = workspace.state.releases.get(found.release)
-        name = release.name if release else found.release
-        remedies = [f"otapgate rollback {environment.name}"]
-        if found.kind == "promotion":
-            resume = f"otapgate promote {name} --to {environment.name} --change {found.change}"
-            remedies.insert(0, f"{resume} --resume")
         unfinished.append(
             {
                 "id": found.id,
                 "kind": found.kind,
                 "environment": environment.name,
-                "release": name,
+                "release": release.name if release else found.release,
                 "since": found.at,
                 "by": workspace.name(found.by),
-                "remedies": remedies,
+                "left": list(found.left),
+                "remedies": runs.ways_out(workspace, found),
             }
         )
     return {
@@ -68,10 +65,8 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
 
 
 def _rehearsal(workspace: Workspace, environment: str) -> list[dict[str, Any]]:
-    """A rehearsal that was cut off there, if any."""
-    from otapgate.acts.promotion import open_rehearsal
-
-    found = open_rehearsal(workspace, environment)
+    """A rehearsal that was cut off there or left something, if any."""
+    found = runs.open_rehearsal(workspace, environment)
     if found is None:
         return []
     release = workspace.state.releases.get(found.release)
@@ -83,7 +78,8 @@ def _rehearsal(workspace: Workspace, environment: str) -> list[dict[str, Any]]:
             "release": release.name if release else found.release,
             "since": None,
             "by": None,
-            "remedies": [f"otapgate rollback {environment}"],
+            "left": list(found.result.left) if found.result is not None else [],
+            "remedies": runs.rehearsal_ways_out(workspace, found),
         }
     ]
 

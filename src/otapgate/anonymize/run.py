@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from otapgate import __version__, canonical
+from otapgate import canonical
+from otapgate.anonymize import manifest as manifests
 from otapgate.anonymize import schema as schemas
 from otapgate.anonymize import stage as stages
 from otapgate.anonymize.cover import Covered, cover, fields, walk
-from otapgate.anonymize.plan import ColumnRule, Plan
+from otapgate.anonymize.plan import Plan
 from otapgate.errors import BadInput
 from otapgate.i18n import _
 
@@ -270,72 +271,29 @@ class _Run:
         gone = self._key.in_memory_only and self._key.destroyed
         label = "anonymised" if gone else "pseudonymised"
         written = sum(d.rows for d in self._digests.values())
-        k = min((group.k for group in found), default=None)
         milliseconds = self._clock.milliseconds()
-        manifest: dict[str, canonical.JSON] = {
-            "label": label,
-            "tool": f"otapgate {__version__}",
-            "plan": {"name": self._plan.name, "digest": self._plan.digest},
-            "source": {
-                "digest": self._source_digest(),
-                "schema": self._schema.digest,
-                "rows": sum(self._rows.values()),
+        manifest = manifests.manifest(
+            plan=self._plan,
+            schema=self._schema,
+            tables=self._tables,
+            source_rows=self._rows,
+            digests={name: digest.value() for name, digest in self._digests.items()},
+            label=label,
+            rows=written,
+            size=size,
+            milliseconds=milliseconds,
+            leak_scan={
+                "outcome": "passed",
+                "values": scanner.values,
+                "not_looked_for": dict(scanner.skipped),
+                "not_scanned": [*manifests.unscanned(self._tables)],
+                "ignored": [{"column": leak.column, "count": leak.count} for leak in ignored],
             },
-            "key": "destroyed" if gone else "kept",
-            "rows": written,
-            "bytes": size,
-            "milliseconds": dict(milliseconds),
-            "tables": [self._described(covered) for covered in self._tables.values()],
-            "checks": {
-                "leak_scan": {
-                    "outcome": "passed",
-                    "values": scanner.values,
-                    "not_looked_for": dict(scanner.skipped),
-                    "not_scanned": [*unscanned(self._tables)],
-                    "ignored": [{"column": leak.column, "count": leak.count} for leak in ignored],
-                },
-                "rows_and_nulls": "passed",
-                "unique": "passed",
-                "integrity": "passed",
-                **checked,
-                "groups": [
-                    {
-                        "table": g.table,
-                        "columns": [*g.columns],
-                        "k": g.k,
-                        "wanted": g.wanted,
-                    }
-                    for g in found
-                ],
-            },
-            "k": k,
-        }
+            integrity=checked,
+            groups=found,
+        )
+        k = min((group.k for group in found), default=None)
         return Result(manifest, label, written, size, milliseconds, [], k)
-
-    def _source_digest(self) -> str:
-        """Over each table's definition and rows; not over where the file keeps them."""
-        tables: list[canonical.JSON] = [
-            [
-                ascii(name),
-                table.digest,
-                self._digests[name].value() if name in self._digests else None,
-                self._rows[name],
-            ]
-            for name, table in sorted(self._schema.tables.items())
-        ]
-        return canonical.digest_of(tables)
-
-    def _described(self, covered: Covered) -> canonical.JSON:
-        columns: list[canonical.JSON] = [
-            {"column": name, "transform": _told(rule)} for name, rule in covered.rules.items()
-        ]
-        return {
-            "table": covered.table.name,
-            "mode": covered.mode,
-            "reason": covered.reason,
-            "rows": 0 if covered.mode == "empty" else self._rows[covered.table.name],
-            "columns": columns if covered.mode == "columns" else [],
-        }
 
 
 def transformed(covered: Covered, engine: Engine, columns: list[str], batch: Columns) -> Columns:
@@ -407,33 +365,3 @@ def scanner_for(tables: dict[str, Covered], surveyed: Survey) -> Scanner:
             for each in walk(rule):
                 planned += [str(each.value), each.text, *each.keep_values]
     return Scanner(pl.concat(values), planned, pl.concat(notes))
-
-
-def unscanned(tables: dict[str, Covered]) -> list[canonical.JSON]:
-    """Changed columns whose source values aren't looked for, with the reason."""
-    from otapgate.anonymize.survey import why_unscanned
-
-    found: list[canonical.JSON] = []
-    for name, covered in tables.items():
-        if not covered.scan:
-            found.append({"column": f"{name}.*", "reason": covered.reason})
-        for column, rule in covered.rules.items():
-            for each in walk(rule):
-                reason = why_unscanned(each)
-                if reason and each.transform not in ("keep", "case"):
-                    found.append({"column": f"{name}.{column}", "reason": reason})
-    return found
-
-
-def _told(rule: ColumnRule) -> canonical.JSON:
-    """A rule in the manifest: its name, and what it depends on."""
-    told: dict[str, canonical.JSON] = {"name": rule.transform}
-    for name in ("domain", "format", "to", "by", "column"):
-        value = getattr(rule, name)
-        if value is not None:
-            told[name] = value
-    if rule.cases:
-        told["cases"] = [[name, _told(case)] for name, case in rule.cases]
-    if rule.otherwise is not None:
-        told["otherwise"] = _told(rule.otherwise)
-    return told

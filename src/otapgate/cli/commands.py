@@ -112,7 +112,8 @@ COMMANDS: dict[str, Command | Group] = {
             ),
             "adopt": Command(
                 "env:adopt",
-                N_("Take in an environment that was there before otapgate, after looking."),
+                N_("Take what every host holds for what runs there: before otapgate came, or"
+                   " after going back failed."),
                 "otapgate env adopt administration-P tryton@7.6.20",
             ),
         },

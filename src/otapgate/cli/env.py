@@ -8,7 +8,6 @@ import typer
 
 from otapgate.cli.acting import DryRun, open_workspace, recorded
 from otapgate.cli.output import Reply, progress, table
-from otapgate.errors import Exit
 from otapgate.i18n import _
 
 Env = Annotated[str, typer.Argument(metavar="ENV", help=_("The environment, or its stage letter."))]
@@ -64,20 +63,27 @@ def accept(env: Env, dry_run: DryRun = False) -> Reply:
 def adopt(
     env: Env,
     release: Annotated[str, typer.Argument(metavar="REL", help=_("What should be running there."))],
+    because: Annotated[
+        str,
+        typer.Option("--because", help=_("After going back failed: why what was left may stay.")),
+    ] = "",
     dry_run: DryRun = False,
 ) -> Reply:
-    from otapgate.acts import promotion
+    from otapgate.acts import environments
 
     with open_workspace() as workspace:
-        draft = promotion.adopt(workspace, env, release, progress)
-        name = draft.predicate["environment"]
-        found = draft.predicate["completeness"]
-        text = _("{environment} runs {release}: looked at on every host, and {outcome}.").format(
-            environment=name, release=release, outcome=found["outcome"]
+        found = environments.adopt(
+            workspace, env, release, because=because, dry_run=dry_run, progress=progress
         )
-        reply = recorded(
-            workspace, draft, {"environment": {"name": name}, "completeness": found}, text, dry_run
-        )
-    if found["outcome"] != "complete":  # pragma: no cover - adopt refuses those
-        reply.exit = Exit.FAILED
-    return reply
+    text = _("{environment} runs {release}: looked at on every host, and {outcome}.").format(
+        environment=found["environment"], release=found["release"], outcome=_("complete")
+    )
+    data = {
+        "environment": {"name": found["environment"]},
+        "completeness": {"outcome": found["completeness"]},
+        "entry": found["entry"],
+    }
+    if dry_run:
+        text = _("Nothing was recorded (--dry-run). Would say: {text}").format(text=text)
+        return Reply({**data, "dry_run": True}, text)
+    return Reply(data, f"{text}\n" + _("Entry {n}.").format(n=found["entry"]))

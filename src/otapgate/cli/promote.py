@@ -82,10 +82,10 @@ def rollback(
     env: Annotated[str, typer.Argument(metavar="ENV", help=_("The environment."))],
     dry_run: DryRun = False,
 ) -> Reply:
-    from otapgate.acts import promotion
+    from otapgate.acts import rollback as going_back
 
     with open_workspace() as workspace:
-        found = promotion.rollback(
+        found = going_back.rollback(
             workspace, env, dry_run=dry_run, progress=progress, confirm=confirm
         )
     if found.get("dry_run"):
@@ -120,10 +120,10 @@ def rehearse(
         str, typer.Option("--faults", help=_("Where the deployment is cut: none."))
     ] = "none",
 ) -> Reply:
-    from otapgate.acts import promotion
+    from otapgate.acts import rehearsal
 
     with open_workspace() as workspace:
-        found, draft = promotion.rehearse(workspace, release, env, faults, progress)
+        found, draft = rehearsal.rehearse(workspace, release, env, faults, progress)
         entry = workspace.record(draft)
     ok = found["outcome"] == "restored"
     lines = [

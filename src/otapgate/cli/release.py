@@ -48,6 +48,7 @@ def build(
 
     with open_workspace() as workspace:
         made, draft = releases.build(workspace, file, change)
+        warnings = releases.warnings(made)
         data = {
             "release": {
                 "name": made.name,
@@ -56,11 +57,13 @@ def build(
                 "change": change,
                 "files": len(made.files),
                 "bytes": sum(f.size for f in made.files),
-            }
+            },
+            "warnings": warnings,
         }
         text = _("{name}: {files} files, {digest}").format(
             name=made.name, files=len(made.files), digest=made.digest
         )
+        text = "\n".join([text, *warnings])
         if change is None:
             text += "\n" + _("It belongs to no change, so it can't go to production (--change ID).")
         return recorded(workspace, draft, data, text, dry_run)

@@ -37,6 +37,7 @@ def _text(found: dict[str, Any]) -> str:
             lines.append(
                 _("UNFINISHED: {kind} of {release} in {environment}. End it with:").format(**item)
             )
+            lines += [f"   {left}" for left in item["left"][:20]]
             lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
         for item in street["waiting"]:
             who = ", ".join(item["who"]) or _("nobody who may")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,90 +21,14 @@ from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
 from otapgate.execution.journal import Journal
 from otapgate.execution.plan import FINGERPRINT, Plan
-from otapgate.execution.runner import HostOutcome, PlaybookResult, TaskFailure
+from otapgate.execution.run_state import Outcome, PromotionResult, RunState, run_state
+from otapgate.execution.runner import HostOutcome, PlaybookResult
 from otapgate.i18n import _
 from otapgate.ledger.predicates import Completeness
 
-Outcome: TypeAlias = Literal["succeeded", "rolled-back", "failed", "unfinished"]
 BEFORE = "fingerprint-before.json"
 AFTER = "fingerprint-after.json"
 UNKNOWN = Completeness(outcome="unknown")
-
-
-class PromotionResult(msgspec.Struct, frozen=True):
-    """How a promotion, its resumption or its rollback ended."""
-
-    outcome: Outcome
-    """`rolled-back`: the state is as it was before, compared, or nothing was touched.
-    `failed`: it isn't, see `left`. `unfinished`: stopped on request, to be ended by
-    `resume` or `go_back`."""
-    hosts: dict[str, HostOutcome]
-    completeness: Completeness
-    milliseconds: int
-    """In all, by this command."""
-    milliseconds_ansible: int
-    left: tuple[str, ...]
-    """What is not as it was, after going back."""
-    evidence: str
-    """Digest of the evidence in the store; "" when unfinished."""
-    message: str
-    code: str = ""
-    """Slug of what went wrong first; "" when nothing did."""
-    failed_task: TaskFailure | None = None
-    touched: bool = True
-    """False when nothing that may change a host was begun."""
-
-
-class RunState(msgspec.Struct, frozen=True):
-    """Where a run stands, from its journal alone."""
-
-    kind: Literal["promotion", "rehearsal"]
-    id: str
-    release: str
-    previous: str | None
-    environment: str
-    step: str
-    """The newest step: `snapshot`, `deploy`, `verify`, `rollback` or `finish`."""
-    snapshot_done: bool
-    deploy_begun: bool
-    rolling_back: bool
-    result: PromotionResult | None
-    """Set when the run ended; it may have been killed before the ledger heard of it."""
-
-
-def run_state(run_dir: Path) -> RunState | None:
-    """Where the run in `run_dir` stands; None when it never began. Raises Integrity
-    (`run-damaged`) for a journal whose beginning makes no sense."""
-    records = Journal(run_dir).records()
-    if not records:
-        return None
-    first, last = records[0], records[-1]
-    result = None
-    if last.step == "finish":
-        try:
-            result = msgspec.convert(last.data["result"], PromotionResult)
-        except (KeyError, msgspec.ValidationError) as error:
-            raise _damaged(run_dir) from error
-    try:
-        return RunState(
-            **{key: first.data[key] for key in ("kind", "id", "release", "previous")},
-            environment=first.data["environment"],
-            step=last.step,
-            snapshot_done=any(one.step == "snapshot" and one.event == "done" for one in records),
-            deploy_begun=any(one.step == "deploy" for one in records),
-            rolling_back=last.step == "rollback",
-            result=result,
-        )
-    except KeyError as error:
-        raise _damaged(run_dir) from error
-
-
-def _damaged(run_dir: Path) -> Integrity:
-    return Integrity(
-        "run-damaged",
-        _("The journal of the run in {path} is damaged.").format(path=run_dir),
-        where=str(run_dir),
-    )
 
 
 class Stopped(Exception):
@@ -163,11 +87,16 @@ class Promotion:
 
     def go_back(self) -> PromotionResult:
         """Back to the state before: of an unfinished run, or of a finished one as long as
-        its folder and snapshot are kept."""
+        its folder and snapshot are kept. Where going back failed before, it is compared
+        first: who mended by hand what was left doesn't want the playbooks over it again."""
         state = self._state()
         runner.clear_scratch(self.plan.run_dir)
         if not state.deploy_begun:
             return self.finish("rolled-back", (), _("Nothing had been touched."), touched=False)
+        if state.result is not None and state.result.outcome == "rolled-back":
+            return state.result
+        if state.result is not None and state.result.outcome == "failed":
+            return self._guarded(self._mended)
         return self._guarded(lambda: self._back(None))
 
     # -- the way forward
@@ -263,19 +192,32 @@ class Promotion:
         except StepFailed as failure:
             failed = failure
         milliseconds = round((time.monotonic() - took) * 1000)
-        left: tuple[str, ...] = ()
-        try:
-            looked = [FINGERPRINT, *plan.playbook("compare.yml", optional=True)]
-            seen = self.playbooks("compare", looked, before=before).fingerprints
-        except StepFailed as failure:
-            seen = failure.result.fingerprints if failure.result else {}
-            left = (f"compare: {failure.message}",)
-            failed = failed or failure
-        left += compare.compare_state(before, seen)
+        left, unlike = self._compared(before)
+        failed = failed or unlike
         if failed is not None and not left and failed.code != "cancelled":
             left = (f"rollback: {failed.message}",)
         self.journal.append("rollback", "failed" if left else "done", left=list(left))
         return left, milliseconds, failed.result if failed else None
+
+    def _compared(self, before: dict[str, Any]) -> tuple[tuple[str, ...], StepFailed | None]:
+        """What isn't as it was, and the failure of the look itself if there was one."""
+        left: tuple[str, ...] = ()
+        failed = None
+        try:
+            looked = [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
+            seen = self.playbooks("compare", looked, before=before).fingerprints
+        except StepFailed as failure:
+            seen = failure.result.fingerprints if failure.result else {}
+            left = (f"compare: {failure.message}",)
+            failed = failure
+        return left + compare.compare_state(before, seen), failed
+
+    def _mended(self) -> PromotionResult:
+        """What was left may be as it was by now; only if it isn't, the playbooks run again."""
+        left, _failed = self._compared(self._before())
+        if left:
+            return self._back(None)
+        return self.finish("rolled-back", (), _("The state is as it was before, compared."))
 
     def _back(self, why: StepFailed | None) -> PromotionResult:
         left, _milliseconds, _failed = self.back()

@@ -13,7 +13,8 @@ import msgspec
 
 from otapgate.errors import Failed, Usage
 from otapgate.execution.plan import Plan
-from otapgate.execution.promotion import Promotion, PromotionResult, StepFailed, Stopped
+from otapgate.execution.promotion import Promotion, StepFailed, Stopped
+from otapgate.execution.run_state import PromotionResult
 from otapgate.i18n import _
 from otapgate.ledger.predicates import RehearsalCase
 
@@ -29,6 +30,8 @@ class RehearsalResult(msgspec.Struct, frozen=True):
     evidence: str
     message: str
     code: str = ""
+    clean: bool = False
+    """Whether the environment is as it was, whatever the rehearsal proved."""
 
 
 def rehearse(plan: Plan, faults: str = "none") -> RehearsalResult:
@@ -53,24 +56,24 @@ def rehearse(plan: Plan, faults: str = "none") -> RehearsalResult:
 
 
 def _rehearsed(plan: Plan, promotion: Promotion) -> RehearsalResult:
+    why: StepFailed | None = None
+    said: tuple[str, ...] = ()
     try:
         promotion.snapshot()
     except StepFailed as failure:
-        return _ended(promotion, failure, (f"snapshot: {failure.message}",), 0, touched=False)
-    why = None
-    left: tuple[str, ...] = ()
+        said = (f"snapshot: {failure.message}",)
+        return _ended(promotion, failure, said, (), 0, touched=False)
     try:
         promotion.deploy()
         promotion.verify()
     except StepFailed as failure:
         # going back is still tried, but a deployment that fails proves nothing
         why = failure
-        left = (f"deployment: {failure.message}",)
-    rest, milliseconds, _failed = promotion.back()
-    left += rest
+        said = (f"deployment: {failure.message}",)
+    left, milliseconds, _failed = promotion.back()
     if plan.previous is not None and plan.previous_tree is not None:
         left += _verified(plan.for_previous())
-    return _ended(promotion, why, left, milliseconds)
+    return _ended(promotion, why, said, left, milliseconds)
 
 
 def _verified(previous: Plan) -> tuple[str, ...]:
@@ -85,28 +88,34 @@ def _verified(previous: Plan) -> tuple[str, ...]:
 def _ended(
     promotion: Promotion,
     why: StepFailed | None,
+    said: tuple[str, ...],
     left: tuple[str, ...],
     milliseconds: int,
     *,
     touched: bool = True,
 ) -> RehearsalResult:
-    restored = not left
-    message = (
-        _("Deployed and rolled back; the state is as it was.")
-        if restored
-        else _("The state was not restored: {what}").format(what="; ".join(left[:5]))
-    )
+    """`said` is why the rehearsal proves nothing, `left` what didn't come back."""
+    restored = not (said or left)
+    if restored:
+        message = _("Deployed and rolled back; the state is as it was.")
+    elif left:
+        message = _("The state was not restored: {what}").format(what="; ".join(left[:5]))
+    else:
+        message = _("The state is as it was, but this proves nothing: {what}").format(
+            what="; ".join(said)
+        )
     result = promotion.finish(
-        "rolled-back" if restored else "failed", left, message, why=why, touched=touched
+        "failed" if left else "rolled-back", left, message, why=why, touched=touched
     )
     return RehearsalResult(
         outcome="restored" if restored else "not-restored",
         milliseconds_rollback=milliseconds,
         milliseconds=result.milliseconds,
-        cases=(RehearsalCase(fault="none", task="", index=0, restored=restored, left=left),),
+        cases=(RehearsalCase(fault="none", task="", index=0, restored=restored, left=said + left),),
         evidence=result.evidence,
         message=message,
         code=result.code or ("" if restored else "not-restored"),
+        clean=not left,
     )
 
 

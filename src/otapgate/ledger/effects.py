@@ -61,12 +61,8 @@ def apply(  # noqa: PLR0912 - one case an act
             state.policy = policy
         case p.EnvironmentAccepted(environment=name):
             _environment(state, name).accepted = Signed(position, at, by, predicate)
-        case p.EnvironmentAdopted(environment=name, release=release):
-            known = state.environment(name)
-            if known.history or known.unfinished or known.promoted:
-                return _("{environment} already has a history").format(environment=name)
-            state.environments[name] = known
-            known.history.append(Running(release, at, ADOPTED, predicate.completeness))
+        case p.EnvironmentAdopted():
+            return _adopt(state, at, predicate)
         case p.ChangeSubmitted(change=change):
             if change in state.changes:
                 return _("{change} exists already").format(change=change)
@@ -104,6 +100,22 @@ def apply(  # noqa: PLR0912 - one case an act
             state.place = place
         case _:  # pragma: no cover - ACTS and these cases are the same set
             raise TypeError(type(predicate).__name__)
+    return None
+
+
+def _adopt(state: State, at: str, adopted: p.EnvironmentAdopted) -> str | None:
+    name, open_ = adopted.environment, state.environment(adopted.environment).unfinished
+    known = _environment(state, name)
+    if open_ is not None and open_.failed and open_.previous == adopted.release:
+        known.unfinished = None
+        if open_.kind == "rollback":
+            known.history = known.history[:-1]
+        return None
+    if open_ is None and known.running is not None and known.running.release == adopted.release:
+        return None  # looked at again, after a rehearsal that left something
+    if known.history or open_ is not None or known.promoted:
+        return _("{environment} already has a history").format(environment=name)
+    known.history.append(Running(adopted.release, at, ADOPTED, adopted.completeness))
     return None
 
 
@@ -267,7 +279,9 @@ def _finish(
     if open_ is None or (open_.kind, open_.id, going) != wanted:
         return _("{id} isn't open").format(id=wanted[1])
     if predicate.outcome == "failed":
-        return None  # neither the old state nor the new: it stays open
+        # neither the old state nor the new: it stays open
+        open_.failed, open_.left = True, predicate.left
+        return None
     known.unfinished = None
     if isinstance(predicate, p.RollbackFinished):
         known.history = known.history[:-1]

@@ -108,8 +108,11 @@ class Completeness(Predicate, frozen=True):
 
 
 class EnvironmentAdopted(Predicate, frozen=True):
-    """An environment that ran before otapgate came: looked at, and found to hold this
-    release. Possible only while the environment has no history here."""
+    """An environment was looked at, and found to hold this release wholly.
+
+    One that ran before otapgate came, and so has no history here; or one in which going
+    back failed: the release before is there, and somebody takes what else was left for
+    granted. Detail, in the second case: `because`."""
 
     environment: Name
     release: str
@@ -351,6 +354,8 @@ class PromotionFinished(Predicate, frozen=True):
     hosts: dict[str, Literal["ok", "failed", "unreachable"]]
     milliseconds: Count
     evidence: str
+    left: tuple[str, ...] = ()
+    """What is not as it was before, where going back failed."""
 
 
 class RollbackStarted(Predicate, frozen=True):

@@ -109,6 +109,10 @@ class Unfinished(msgspec.Struct):
     change: str | None
     at: str
     by: str
+    failed: bool = False
+    """Whether going back was tried and left something."""
+    left: tuple[str, ...] = ()
+    """What was left, when it was tried last."""
 
 
 class EnvironmentHistory(msgspec.Struct):

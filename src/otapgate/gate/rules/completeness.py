@@ -43,7 +43,11 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
 
 @rule("previous-incomplete", code="OG702", norms=["CH06-09"], applies=beyond_first)
 def previous_incomplete(facts: Facts) -> Iterator[Gap]:
-    """What runs in the environment before this one equals the release, item by item."""
+    """What runs in the environment before this one equals the release, item by item.
+
+    A release file that says under `installs` nothing of what a host must hold leaves
+    nothing to compare with, so nobody can say.
+    """
     previous = facts.previous
     if previous is None:  # pragma: no cover - applies says so
         return
@@ -54,6 +58,18 @@ def previous_incomplete(facts: Facts) -> Iterator[Gap]:
         and running.completeness.outcome != "complete"
     ):
         found = running.completeness
+        if found.outcome == "unknown":
+            yield facts.gap(
+                N_("Whether {previous} holds all of {release} and nothing else can't be compared:"
+                   " its release file declares no installs."),
+                on=previous.name,
+                remedy=facts.by_role(
+                    f"otapgate release build FILE --change {facts.action.change}", "builder"
+                ),
+                previous=previous.name,
+                release=facts.release.name,
+            )  # fmt: skip
+            return
         yield facts.gap(
             N_("What runs in {previous} isn't all of the release and nothing else: {items}."),
             on=previous.name,
@@ -63,7 +79,7 @@ def previous_incomplete(facts: Facts) -> Iterator[Gap]:
                 "administrator",
             ),
             previous=previous.name,
-            items=(*found.missing, *found.different, *found.extra)[:5] or (found.outcome,),
+            items=(*found.missing, *found.different, *found.extra)[:5] or ("?",),
         )
 
 

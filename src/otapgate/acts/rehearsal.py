@@ -1,0 +1,94 @@
+"""Rehearsing the rollback of a release before it goes to production. Norm CH05-07."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from otapgate import errors
+from otapgate.acts import gatekeeping, runs
+from otapgate.acts.runs import Progress
+from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.i18n import _
+from otapgate.ledger import predicates as p
+from otapgate.ledger.statement import Draft
+
+
+def rehearse(
+    workspace: Workspace, name: str, env: str, faults: str, progress: Progress
+) -> tuple[dict[str, Any], Draft]:
+    """Deploy, roll back, compare, on an environment outside production.
+
+    The environment must still run the release to go back to. Raises BadInput, Busy,
+    Failed (interrupted), Integrity, Identity; what came of it is in the draft, restored
+    or not.
+    """
+    from otapgate.execution.rehearsal import rehearse as carry_out
+
+    release = gatekeeping.release(workspace, name)
+    environment = runs.environment_now(workspace, env, release.latest.street)
+    workspace.require("administrator", "test-lead", "tester", street=environment.street)
+    if environment.stage == "P":
+        raise errors.BadInput(
+            "rehearsal-in-production",
+            _("{environment} is production; a rollback is rehearsed before it.").format(
+                environment=environment.name
+            ),
+            remedy=_("name a test or acceptance environment with --env"),
+        )
+    with runs.held(workspace, environment, f"otapgate rehearse {release.name}") as state:
+        runs.nothing_open(workspace, environment)
+        running = state.environment(environment.name).running
+        if running is not None and running.release == release.digest:
+            raise errors.BadInput(
+                "rehearsal-too-late",
+                _("{environment} runs {release} already, so there is nothing to come back to.")
+                .format(environment=environment.name, release=release.name),
+                remedy=_("rehearse where the release before still runs, or first:"
+                         " otapgate rollback {environment}").format(
+                    environment=environment.name),
+            )  # fmt: skip
+        previous = running.release if running is not None else None
+        run_id = new_id("rehearsal")
+        with runs.planned(workspace, environment, release, previous, run_id, progress) as plan:
+            result = carry_out(plan, faults)
+        if result.outcome == "unfinished":
+            raise errors.Failed(
+                "rehearsal-unfinished",
+                _("Interrupted. {environment} may be half-way between two releases.").format(
+                    environment=environment.name
+                ),
+                remedy=f"otapgate rollback {environment.name}",
+            )
+        if result.clean:
+            runs.forget(workspace, run_id)
+    predicate = p.Rehearsal(
+        run_id,
+        release.digest,
+        previous,
+        environment.name,
+        environment.digest,
+        faults,
+        result.outcome,
+        result.milliseconds_rollback,
+        tuple(result.cases),
+        result.evidence,
+    )
+    answer = {
+        "id": run_id,
+        "outcome": result.outcome,
+        "environment": environment.name,
+        "seconds_rollback": result.milliseconds_rollback / 1000,
+        "cases": [
+            {
+                "fault": c.fault,
+                "task": c.task,
+                "index": c.index,
+                "restored": c.restored,
+                "left": list(c.left),
+            }
+            for c in result.cases
+        ],
+        "evidence": result.evidence,
+        "message": result.message,
+    }
+    return answer, draft("rehearsal", predicate, [(release.name, release.digest)])

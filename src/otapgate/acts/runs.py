@@ -1,0 +1,217 @@
+"""What promotions, rollbacks, rehearsals and adoptions share: one environment held, the
+folder and plan of a run, and what is still open there.
+
+What each of them does with it is in `promotion`, `rollback`, `rehearsal` and
+`environments`; running playbooks is `execution`'s.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otapgate import errors
+from otapgate.acts.releases import manifest as manifest_of
+from otapgate.acts.workspace import Workspace
+from otapgate.i18n import _
+from otapgate.landscape.model import Environment
+from otapgate.ledger.records import ADOPTED
+from otapgate.ledger.state import Release, State, Unfinished
+from otapgate.ledger.statement import Draft
+
+if TYPE_CHECKING:
+    from otapgate.execution.events import Progress as Event
+    from otapgate.execution.plan import Plan
+    from otapgate.execution.run_state import RunState
+
+Progress = Callable[[str], None]
+
+
+def environment_now(workspace: Workspace, name: str, street: str | None = None) -> Environment:
+    """The environment as its file says now, not as the cache does. Raises BadInput."""
+    known = workspace.environment(name, street=street)
+    environment = workspace.landscape.environment(known.name)
+    assert environment is not None, "names come from the same files"
+    return environment
+
+
+@contextmanager
+def held(workspace: Workspace, environment: Environment, command: str) -> Iterator[State]:
+    """The environment locked for `command`, and the ledger verified from its first entry.
+    Raises Busy (locked), Integrity."""
+    from otapgate.execution.lock import EnvironmentLock
+
+    with EnvironmentLock(workspace.root, environment.name, command):
+        yield workspace.verified()
+
+
+def nothing_open(workspace: Workspace, environment: Environment) -> None:
+    """Raises Busy when a promotion, rollback or rehearsal there must be ended first."""
+    open_ = workspace.state.environment(environment.name).unfinished
+    if open_ is not None:
+        raise busy(workspace, open_)
+    found = open_rehearsal(workspace, environment.name)
+    if found is not None:
+        said = (
+            _("A rehearsal in {environment} was cut off; what runs there is uncertain.")
+            if not found.failed
+            else _("A rehearsal in {environment} could not bring back what ran there.")
+        )
+        raise errors.Busy(
+            "rehearsal-unfinished",
+            said.format(environment=environment.name),
+            remedy=_(" or ").join(rehearsal_ways_out(workspace, found)),
+        )
+
+
+def ways_out(workspace: Workspace, open_: Unfinished) -> list[str]:
+    """The commands that end something unfinished."""
+    if open_.failed:
+        return _after_failing(workspace, open_.environment, open_.previous)
+    found = [f"otapgate rollback {open_.environment}"]
+    if open_.kind == "promotion":
+        release = workspace.state.releases.get(open_.release)
+        name = release.name if release else open_.release
+        promote = f"otapgate promote {name} --to {open_.environment} --change {open_.change}"
+        found.insert(0, f"{promote} --resume")
+    return found
+
+
+def rehearsal_ways_out(workspace: Workspace, found: RunState) -> list[str]:
+    """The commands that end a rehearsal which left its environment uncertain."""
+    if not found.failed:
+        return [f"otapgate rollback {found.environment}"]
+    return _after_failing(workspace, found.environment, found.previous)
+
+
+def _after_failing(workspace: Workspace, environment: str, previous: str | None) -> list[str]:
+    """Going back failed. Once somebody has mended what was left, `rollback` compares and
+    ends it; where it may stay, adopting the release before settles it."""
+    found = [f"otapgate rollback {environment}"]
+    before = workspace.state.releases.get(previous or "")
+    if before is not None:
+        found.append(f"otapgate env adopt {environment} {before.name} --because TEXT")
+    return found
+
+
+def busy(workspace: Workspace, open_: Unfinished) -> errors.Busy:
+    """The error for an environment that something unfinished occupies."""
+    release = workspace.state.releases.get(open_.release)
+    return errors.Busy(
+        "promotion-unfinished",
+        _("{environment} has an unfinished {kind} of {release}, begun by {by} on {at}.").format(
+            environment=open_.environment,
+            kind=_(open_.kind),
+            release=release.name if release else open_.release,
+            by=workspace.name(open_.by),
+            at=open_.at,
+        ),
+        remedy=_(" or ").join(ways_out(workspace, open_)),
+    )
+
+
+def open_rehearsal(workspace: Workspace, environment: str) -> RunState | None:
+    """A rehearsal that left the environment in an uncertain state: cut off, or ended with
+    something that didn't come back. Its folder is still there."""
+    folder = workspace.hidden / "runs"
+    if not folder.is_dir():
+        return None
+    for found in sorted(folder.glob("rehearsal-*")):
+        from otapgate.execution.run_state import run_state
+
+        state = run_state(found)
+        if state is not None and state.environment == environment:
+            return state
+    return None
+
+
+@contextmanager
+def planned(
+    workspace: Workspace,
+    environment: Environment,
+    release: Release,
+    previous: str | None,
+    run_id: str,
+    progress: Progress,
+) -> Iterator[Plan]:
+    """Everything a run needs, releases unpacked from the store and verified; `previous`
+    is the digest of the release to go back to. Raises Integrity."""
+    from otapgate.execution.plan import Plan
+    from otapgate.release.manifest import Manifest
+    from otapgate.release.unpack import remove, unpack
+
+    folder = run_folder(workspace, run_id)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    trees: list[Path] = []
+
+    def unpacked(digest: str, name: str) -> tuple[Manifest, Path]:
+        found = manifest_of(workspace, digest)
+        tree = folder / name
+        if tree.exists():
+            remove(tree)
+        trees.append(tree)
+        unpack(found, workspace.store, tree)
+        return found, tree
+
+    try:
+        manifest, tree = unpacked(release.digest, "release")
+        before = unpacked(previous, "previous") if previous is not None else (None, None)
+        yield Plan(
+            promotion_id=run_id,
+            manifest=manifest,
+            release_tree=tree,
+            environment=environment,
+            run_dir=folder,
+            root=workspace.root,
+            put=workspace.store.put,
+            previous=before[0],
+            previous_tree=before[1],
+            on_progress=lambda event: _tell(event, progress),
+        )
+    finally:
+        for made in trees:
+            if made.exists():
+                remove(made)
+
+
+def _tell(event: Event, progress: Progress) -> None:
+    """One line for each thing that a host did, as it happens."""
+    if event.kind == "host" and event.outcome != "skipped":
+        progress(f"  {event.host}: {event.name}: {event.outcome}")
+
+
+def run_folder(workspace: Workspace, run_id: str) -> Path:
+    """Where the journal, the output and the local snapshots of a run are."""
+    return workspace.hidden / "runs" / run_id
+
+
+def forget(workspace: Workspace, run_id: str) -> None:
+    """Remove the folder of a run that nothing can need any more."""
+    shutil.rmtree(run_folder(workspace, run_id), ignore_errors=True)
+
+
+def prune(workspace: Workspace, environment: Environment) -> None:
+    """Remove the runs that came before the one that runs there now. Their snapshots hold
+    the environment's data, and only the last promotion is ever undone."""
+    for past in workspace.state.environment(environment.name).history[:-1]:
+        if past.by_act != ADOPTED:
+            forget(workspace, past.by_act)
+
+
+def record_end(workspace: Workspace, plan: Plan, act: Draft, outcome: str, command: str) -> int:
+    """Record how something ended. When that can't be done, say how it ended all the same:
+    the hosts are so, only the ledger doesn't know it yet. Raises Integrity."""
+    try:
+        return workspace.record(act)
+    except errors.OtapgateError as error:
+        raise errors.Integrity(
+            "end-unrecorded",
+            _("What was begun in {environment} has ended ({outcome}), but that could not be"
+              " recorded: {why}").format(
+                environment=plan.environment.name, outcome=outcome, why=error.message),
+            remedy=_("mend that, then end it: {command}").format(command=command),
+            where=error.where,
+        ) from error  # fmt: skip
