@@ -140,6 +140,8 @@ class State(msgspec.Struct):
     changes: dict[str, Change] = {}
     releases: dict[str, Release] = {}
     """By digest, in order of first build."""
+    streets: dict[str, str] = {}
+    """Application → street of the last of its releases, in order of first build."""
     plans: dict[str, list[Signed[p.PlanRegistered]]] = {}
     datasets: list[Signed[p.DatasetLoaded]] = []
     promotions: int = 0
