@@ -19,7 +19,7 @@ ADOPTED = "adopted"
 """By what act a release runs in an environment that was taken in as it was."""
 
 
-class Signed(msgspec.Struct, Generic[T]):
+class Signed(msgspec.Struct, Generic[T], gc=False):
     """An act with who signed it, when, and where it stands."""
 
     position: int
