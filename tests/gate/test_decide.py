@@ -87,6 +87,15 @@ def test_a_rule_can_be_turned_down_for_a_time_and_every_decision_shows_it():
     assert warnings(warned) == ["OG401", "OG903"]
 
 
+def test_only_rules_that_are_asked_are_shown_as_turned_down():
+    where = policy(OG401=m.RuleSetting("warn"), OG302=m.RuleSetting("warn"))
+    asked = tuple(r for r in registry.rules() if r.code in ("OG401", "OG903"))
+    action = Action(NEW, "agenda-P", CHANGE, "admin")
+    decision = decide(where, state(), Seen(), action, NOW, asked)
+    assert decision.rules.keys() == {"OG401", "OG903"}
+    assert [f.gap.subject for f in decision.findings] == ["OG401"]
+
+
 def test_a_rule_that_fails_is_a_refusal():
     def broken(facts: Facts) -> Iterator[Gap]:
         """Fails."""

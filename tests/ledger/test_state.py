@@ -137,8 +137,34 @@ def test_the_same_bytes_are_the_same_release():
     assert book.state.releases[NEW].builders == {"chris"}
     assert book.state.releases[NEW].changes == {"CHG-0001"}
     assert "built here before" in str(book.build(name="roster@2.0"))
+    assert book.build(digest=D["7"], name="agenda@app@2.0") is None
+    other = p.ReleaseBuilt("agenda@app", "2.0", "agenda", "CHG-0001", 1, 1, ("plan",))
+    again = book.do("chris", "release-built", other, about=[("agenda@app@2.0", D["7"])])
+    assert "built here before" in str(again), "the same name, and another application"
     assert book.build(digest=OLD, name="agenda@1.0") is None
-    assert book.state.names() == [("agenda@2.0", NEW), ("agenda@1.0", OLD)]
+    assert book.state.names() == [
+        ("agenda@2.0", NEW), ("agenda@app@2.0", D["7"]), ("agenda@1.0", OLD),
+    ]  # fmt: skip
+
+
+def test_a_plan_is_registered_in_a_role_on_the_street_of_its_application():
+    book = school()
+    assert book.do("anna", "role-granted", p.RoleGranted("daan", "tester", "roster")) is None
+    assert book.do("bram", "confirmed", p.Confirmed((book.last,))) is None
+
+    def register(app: str) -> str | None:
+        plan = p.PlanRegistered("plan", PLAN, app, (), ())
+        return book.do("daan", "plan-registered", plan, about=[("plan", PLAN)])
+
+    assert register("agenda") is None, "built nowhere yet: a role on any street will do"
+    for digest, app, street in ((NEW, "agenda", "agenda"), (OLD, "roster", "roster")):
+        built = p.ReleaseBuilt(app, "1", street, None, 1, 1, ("plan",))
+        assert book.do("chris", "release-built", built, about=[(f"{app}@1", digest)]) is None
+    assert "none of the roles" in str(register("agenda"))
+    assert register("roster") is None
+    moved = p.ReleaseBuilt("agenda", "2", "roster", None, 1, 1, ("plan",))
+    assert book.do("chris", "release-built", moved, about=[("agenda@2", D["7"])]) is None
+    assert register("agenda") is None, "the street of its last release"
 
 
 def test_plans_and_datasets_are_kept_in_order():

@@ -88,7 +88,7 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
     """For every release that is under way: what its next step still needs, of whom."""
     found = []
     state = workspace.state
-    for release in state.releases.values():
+    for release in _newest(workspace, street):
         target = _next(workspace, street, release)
         change = _open_change(workspace, release)
         if target is None or change is None:
@@ -139,18 +139,15 @@ def _open_change(workspace: Workspace, release: Release) -> str | None:
     return mine[-1] if mine else None
 
 
+def _newest(workspace: Workspace, street: Street) -> list[Release]:
+    """The street's releases that no newer one of their application has overtaken."""
+    releases = workspace.state.releases.values()
+    newest = {r.latest.app: r for r in sorted(releases, key=lambda r: r.built[-1].position)}
+    return [r for r in newest.values() if r.latest.street == street.name]
+
+
 def _next(workspace: Workspace, street: Street, release: Release) -> str | None:
-    """The environment this release should enter next; None when it is through, or was
-    overtaken by a newer release of the application."""
-    if release.latest.street != street.name:
-        return None
-    newer = [
-        r
-        for r in workspace.state.releases.values()
-        if r.latest.app == release.latest.app and r.built[-1].position > release.built[-1].position
-    ]
-    if newer:
-        return None
+    """The environment this release should enter next; None when it is through."""
     for environment in street.environments:
         running = workspace.state.environment(environment.name).running
         if running is None or running.release != release.digest:

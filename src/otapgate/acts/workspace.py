@@ -47,8 +47,13 @@ if TYPE_CHECKING:
 DIRECTORY = ".otapgate"
 
 
+_SHAPE = 2
+"""Of the cached state; another one when the fold keeps something else or otherwise."""
+
+
 class _Cached(msgspec.Struct):
     tool: str
+    shape: int
     state: State
 
 
@@ -173,14 +178,14 @@ class Workspace:
             kept = msgspec.json.decode(data, type=_Cached)
         except (OSError, msgspec.MsgspecError, ValueError):
             return None  # a cache that can't be read is no cache
-        return kept.state if kept.tool == __version__ else None
+        return kept.state if (kept.tool, kept.shape) == (__version__, _SHAPE) else None
 
     def _keep(self, state: State) -> None:
         # Not being able to keep a cache costs time, nothing else.
         with contextlib.suppress(OSError):
             write_private(
                 self.hidden / "cache" / "state.json",
-                msgspec.json.encode(_Cached(__version__, state)),
+                msgspec.json.encode(_Cached(__version__, _SHAPE, state)),
             )
 
     def verify(self) -> Verification:

@@ -27,7 +27,12 @@ class Undecidable(LookupError):
 
 
 def facts_of(
-    landscape: Landscape, state: State, seen: Seen, action: Action, now: datetime
+    landscape: Landscape,
+    state: State,
+    seen: Seen,
+    action: Action,
+    now: datetime,
+    asked: tuple[Rule, ...],
 ) -> Facts:
     """The view that rules get. Raises Undecidable when the release was never built or
     the environment isn't in the landscape."""
@@ -38,7 +43,7 @@ def facts_of(
     street = landscape.street(environment.street)
     if street is None:
         raise Undecidable(environment.street)
-    return Facts(landscape, state, seen, action, now, street, environment, release)
+    return Facts(landscape, state, seen, action, now, street, environment, release, asked)
 
 
 def decide(
@@ -54,10 +59,11 @@ def decide(
     `landscape` has owners as person ids; `now` carries a zone; `using` defaults to all
     registered rules. Raises Undecidable.
     """
-    facts = facts_of(landscape, state, seen, action, now)
+    asked = rules() if using is None else using
+    facts = facts_of(landscape, state, seen, action, now, asked)
     outcomes: dict[str, Outcome] = {}
     findings: list[Finding] = []
-    for rule in rules() if using is None else using:
+    for rule in asked:
         outcome, found = _apply(rule, facts)
         outcomes[rule.code] = outcome
         findings.extend(found)

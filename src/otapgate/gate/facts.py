@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from otapgate.gate.finding import Action, Gap, Remedy, Seen
 from otapgate.landscape.model import Environment, Landscape, Policy, Role, Stage, Street
 from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
+
+if TYPE_CHECKING:
+    from otapgate.gate.registry import Rule
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Facts:
     street: Street
     environment: Environment
     release: s.Release
+    rules: tuple[Rule, ...]
+    """Those that are asked in this decision."""
 
     @property
     def policy(self) -> Policy:

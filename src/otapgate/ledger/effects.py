@@ -128,8 +128,9 @@ def _apply_build(
     known = state.releases.get(subject.digest)
     if known is None:
         known = state.releases[subject.digest] = Release(name, subject.digest, [])
-    elif (known.name, known.latest.street, known.latest.plans) != (
-        name, built.street, built.plans,
+        state.streets[built.app] = built.street
+    elif (known.name, known.latest.app, known.latest.street, known.latest.plans) != (
+        name, built.app, built.street, built.plans,
     ):  # fmt: skip
         # The same bytes are the same release: whose tests and street aren't up for choice.
         return _("those bytes were built here before, as {release}").format(release=known.name)

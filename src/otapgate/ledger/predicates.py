@@ -14,18 +14,20 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.landscape.model import Level, Priority, Role, Stage, TestKind
+from otapgate.ledger import naming
+from otapgate.ledger.naming import Name
 
 Outcome: TypeAlias = Literal["passed", "failed"]
-Name: TypeAlias = Annotated[
-    str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._+!~@:/-]{0,127}\Z")
-]
-"""What things are called. They end up in commands that people copy from a remedy, so
-nothing that a shell or a terminal takes for more than a word."""
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base: strict in what it reads, silent about defaults in what it writes."""
+class Predicate(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
+    """Base: strict in what it reads, silent about defaults in what it writes.
+
+    Out of sight of the garbage collector: a state holds tens of thousands of these, and
+    values that are made of JSON never refer to themselves."""
 
 
 class Founder(Predicate, frozen=True):
@@ -451,4 +453,7 @@ def to_predicate(value: Predicate) -> dict[str, Any]:
 def from_predicate(act: str, predicate: dict[str, Any]) -> Predicate:
     """The typed predicate; raises msgspec.ValidationError, or KeyError for an unknown
     act. Common fields must have been taken off."""
-    return msgspec.convert(predicate, ACTS[act].predicate)
+    kind = ACTS[act].predicate
+    found = msgspec.convert(predicate, kind)
+    naming.check(predicate, kind)
+    return found

@@ -19,7 +19,7 @@ ADOPTED = "adopted"
 """By what act a release runs in an environment that was taken in as it was."""
 
 
-class Signed(msgspec.Struct, Generic[T]):
+class Signed(msgspec.Struct, Generic[T], gc=False):
     """An act with who signed it, when, and where it stands."""
 
     position: int
@@ -144,6 +144,8 @@ class State(msgspec.Struct):
     changes: dict[str, Change] = {}
     releases: dict[str, Release] = {}
     """By digest, in order of first build."""
+    streets: dict[str, str] = {}
+    """Application → street of the last of its releases, in order of first build."""
     plans: dict[str, list[Signed[p.PlanRegistered]]] = {}
     datasets: list[Signed[p.DatasetLoaded]] = []
     promotions: int = 0

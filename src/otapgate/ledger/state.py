@@ -152,8 +152,7 @@ def _street(state: State, predicate: p.Predicate) -> str | None:
         case p.ReleaseBuilt(street=street):
             return street
         case p.PlanRegistered(app=app):
-            streets = [r.latest.street for r in state.releases.values() if r.latest.app == app]
-            return streets[-1] if streets else None
+            return state.streets.get(app)
         case (
             p.ChangeClassified(change=name)
             | p.ChangeAuthorised(change=name)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
-from otapgate.gate.registry import always, rule, rules
+from otapgate.gate.registry import always, rule
 from otapgate.i18n import N_
 from otapgate.ledger.state import CLOCK_TOLERANCE
 
@@ -53,7 +53,7 @@ def policy_unapproved(facts: Facts) -> Iterator[Gap]:
 def rule_weakened(facts: Facts) -> Iterator[Gap]:
     """Rules that carry a norm and are turned down by the policy are shown every time."""
     order = {"off": 0, "warn": 1, "block": 2}
-    for known in rules():
+    for known in facts.rules:
         now = known.severity_under(facts.policy, facts.day)
         if known.norms and order[now] < order[known.severity]:
             setting = facts.policy.rules.get(known.code) or facts.policy.rules[known.slug]
