@@ -75,3 +75,57 @@ def test_nothing_of_a_run_is_left_but_its_output(tmp_path: Path) -> None:
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert files == [result.output]
     assert result.output.stat().st_mode & 0o777 == 0o600
+
+
+SLOW = "    - command: sleep 30\n"
+AWAY = "    - {command: 'true', delegate_to: elsewhere, vars: {ansible_connection: local}%s}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "line"),
+    [
+        # the play alone tells, before its first task
+        (PLAY.replace("all", "localhost"), "localhost", 0),
+        (PLAY.replace("all", "all:localhost"), "localhost", 0),
+        (PLAY + "    - add_host: {name: elsewhere}\n", "elsewhere", 4),
+        (PLAY + "    - action: add_host name=elsewhere\n", "elsewhere", 4),
+        (PLAY + "    - {add_host: {name: '{{ item }}'}, loop: [elsewhere]}\n", "elsewhere", 4),
+        (PLAY + AWAY % "", "elsewhere", 4),
+        (PLAY + AWAY % ", loop: [1]", "elsewhere", 4),
+        (PLAY + AWAY.replace("true", "false") % ", ignore_errors: true", "elsewhere", 4),
+    ],
+)
+def test_a_task_outside_the_environment_ends_the_run_at_once(
+    tmp_path: Path, text: str, host: str, line: int
+) -> None:
+    result = run(tmp_path, text + SLOW)
+    assert (result.ok, result.code, result.cancelled) == (False, "host-outside", False)
+    assert result.hosts == {"web": "failed"}
+    assert host in result.message
+    assert not line or f"deploy.yml:{line}" in result.message
+    assert result.milliseconds < 25_000
+
+
+def test_no_later_play_gets_to_a_host_that_was_added(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    touch = f"    - command: touch {mark}-{{{{ inventory_hostname }}}}\n"
+    added = "    - add_host: {name: elsewhere, ansible_connection: local}\n"
+    result = run(tmp_path, PLAY + added + SLOW + PLAY + touch)
+    assert (result.ok, result.code) == (False, "host-outside")
+    assert not list(tmp_path.glob("mark-*"))
+
+
+def test_a_run_that_was_over_too_soon_to_stop_isnt_reported_as_well(tmp_path: Path) -> None:
+    added = "    - add_host: {name: elsewhere, ansible_connection: local}\n"
+    result = run(tmp_path, PLAY + added)
+    assert (result.ok, result.code) == (False, "host-outside")
+
+
+def test_delegating_to_otapgates_own_machine_and_to_the_host_itself_goes_on(
+    tmp_path: Path,
+) -> None:
+    here = "    - {command: id, delegate_to: localhost}\n"
+    itself = "    - {command: id, delegate_to: '{{ inventory_hostname }}'}\n"
+    looped = "    - {command: id, delegate_to: localhost, loop: [1, 2], run_once: true}\n"
+    result = run(tmp_path, PLAY + here + itself + looped)
+    assert (result.ok, result.message) == (True, "")

@@ -12,8 +12,8 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable
-from typing import IO, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,10 @@ LARGEST_FINGERPRINT = 1 << 30
 
 _ORIGIN = re.compile(r"^Origin: (.+?):(\d+)(?::\d+)?\s*$", re.MULTILINE)
 _ERROR = re.compile(r"^\s*(?:\[ERROR\]:|ERROR!) ?(.*(?:\n(?!Origin:|\s*$).*){0,3})", re.MULTILINE)
+LOCALHOST = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names for otapgate's own machine, which Ansible knows without an inventory."""
+
+_STATS = ("processed", "ok", "changed", "failures", "dark")
 _HOST_EVENTS: dict[str, Literal["ok", "failed", "skipped", "unreachable"]] = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -45,8 +49,22 @@ class Progress(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Outside(NamedTuple):
+    """A task that went, or was about to go, where it may not."""
+
+    task: str
+    where: str
+    host: str
+
+
 class Follower:
-    """Takes in the events of one ansible-playbook process."""
+    """Takes in the events of one ansible-playbook process.
+
+    The first event of a task on a host that isn't one of `hosts` is kept in `outside`, and
+    `on_outside` is called. `connections` says how each host is reached: a task may be
+    delegated to otapgate's own machine, and to the host itself as the environment says,
+    and nowhere else.
+    """
 
     def __init__(
         self,
@@ -54,11 +72,17 @@ class Follower:
         mask: SecretsFilter,
         output: IO[bytes],
         on_progress: Callable[[Progress], None] | None = None,
+        *,
+        on_outside: Callable[[], None] | None = None,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._hosts = hosts
         self._mask = mask
         self._output = output
         self._on_progress = on_progress
+        self._on_outside = on_outside
+        self._connections = connections or {}
+        self.outside: Outside | None = None
         self._tail: deque[str] = deque(maxlen=200)
         self._last: dict[str, tuple[str, str, str, str]] = {}
         self._stats: dict[str, Literal["ok", "failed", "unreachable"]] = {}
@@ -80,8 +104,54 @@ class Follower:
         kind = str(event.get("event", ""))
         data = event.get("event_data")
         if isinstance(data, dict):
+            self._watch(kind, data)
             self._take(kind, data)
         return False
+
+    def _watch(self, kind: str, data: dict[str, Any]) -> None:
+        """Whether this happens on a host of the environment."""
+        if self.outside is not None:
+            return
+        host = self._stranger(kind, data)
+        if host:
+            self.outside = Outside(self._name(data), _where(data), self._mask(host))
+            if self._on_outside is not None:
+                self._on_outside()
+
+    def _stranger(self, kind: str, data: dict[str, Any]) -> str:
+        """The host outside the environment that an event is about, or ""."""
+        if kind == "playbook_on_play_start":
+            # before its first task begins; other names match only what is in the inventory
+            named = re.split(r"[,\s]+", str(data.get("pattern") or ""))
+            return next((x for x in named if x in LOCALHOST and x not in self._hosts), "")
+        hosts = [str(data["host"])] if data.get("host") else []
+        if kind == "playbook_on_stats":
+            hosts = [str(x) for part in _STATS for x in data.get(part) or {}]
+        for host in hosts:
+            if host not in self._hosts:
+                return host
+        if kind.startswith("runner_"):
+            found = data.get("res")
+            result: dict[str, Any] = found if isinstance(found, dict) else {}
+            added = result.get("add_host")
+            if isinstance(added, dict):
+                name = str(added.get("host_name", "?"))
+                return "" if name in self._hosts else name
+            return self._delegate(str(data.get("host", "")), result)
+        return ""
+
+    def _delegate(self, host: str, result: dict[str, Any]) -> str:
+        """Where a delegated task went, when it may not go there; else ""."""
+        went = result.get("_ansible_delegated_vars")
+        if not isinstance(went, dict) or not went.get("ansible_host"):
+            return ""
+        address, connection = str(went["ansible_host"]), went.get("ansible_connection")
+        if address in LOCALHOST and connection in (None, "local"):
+            return ""
+        own = self._connections.get(host, {})
+        if address in (host, own.get("ansible_host")):
+            return "" if connection in (None, own.get("ansible_connection")) else address
+        return address
 
     def _take(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "playbook_on_start":

@@ -1,4 +1,5 @@
 """Ctrl-C while Ansible works: Ansible is asked to stop, waited for, and only then left.
+So it is when otapgate itself wants it to stop.
 
 ansible-runner kills Ansible's process group outright, and Ansible's workers have groups
 of their own, so they would go on. Asked with SIGTERM, Ansible stops its workers and what
@@ -32,13 +33,14 @@ class Interruption:
         self._lock = lock
         self._before: dict[int, Any] = {}
         self._asked_at: float | None = None
+        self._by_user = False
         self._told: set[int] = set()
         self._killed = False
 
     @property
     def asked(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self._asked_at is not None
+        """Whether somebody asked to stop; not whether otapgate itself did."""
+        return self._by_user
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
@@ -57,6 +59,11 @@ class Interruption:
             signal.signal(number, handler)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._by_user = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask Ansible to stop; nothing happens the second time."""
         if self._asked_at is None:
             self._asked_at = time.monotonic()
         self._tell()

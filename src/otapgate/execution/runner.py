@@ -63,7 +63,7 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     message: str
     """One sentence for the user; "" when all went well."""
     code: str = ""
-    """Slug of what went wrong: `playbook-failed`, `host-unreachable`, …"""
+    """Slug of what went wrong: `playbook-failed`, `host-unreachable`, `host-outside`, …"""
     reached: int = 0
     """How many of the playbooks were begun."""
 
@@ -201,7 +201,14 @@ def _run(
         Interruption(settings.lock) as interruption,
     ):
         follower = Follower(
-            names, SecretsFilter(settings.secrets.values()), file, settings.on_progress
+            names,
+            SecretsFilter(settings.secrets.values()),
+            file,
+            settings.on_progress,
+            on_outside=interruption.stop,
+            connections={
+                name: inventories.connection_variables(settings.environment, name) for name in names
+            },
         )
         runner = Runner(config, event_handler=follower.event, cancel_callback=interruption.check)
         runner.run()
@@ -232,6 +239,7 @@ def _result(
         failure = TaskFailure(*follower.failure)
     hosts = follower.hosts()
     ok = code == 0 and not cancelled and not follower.unmatched
+    ok = ok and follower.outside is None
     ok = ok and all(outcome == "ok" for outcome in hosts.values())
     slug, message = ("", "") if ok else _why(follower, code, cancelled, failure)
     return PlaybookResult(
@@ -252,10 +260,19 @@ def _why(
     follower: Follower, code: int | None, cancelled: bool, failure: TaskFailure | None
 ) -> tuple[str, str]:
     """Slug and sentence for a run that didn't succeed."""
-    if cancelled:
+    if cancelled and follower.outside is None:
         return "cancelled", _("Stopped at your request.")
     if code == tether.LOCK_HELD:
         return "environment-locked", _("Ansible of an earlier command is still at work.")
+    if follower.outside is not None:
+        return "host-outside", _(
+            "{task} ({where}) goes to {host}, which isn't a host of this environment. Ansible"
+            " was stopped."
+        ).format(
+            task=follower.outside.task or "?",
+            where=follower.outside.where or "?",
+            host=follower.outside.host,
+        )
     if failure is not None and failure.host in follower.dark:
         return "host-unreachable", _("{host} can't be reached: {message}").format(
             host=failure.host, message=failure.message
