@@ -90,7 +90,8 @@ def test_variables_that_redirect_are_refused_wherever_they_lie(tmp_path: Path, n
         "- hosts: all:!web\n",
         "- hosts: demo-A:&db\n",
         "- hosts: [web, db]\n",
-        PLAY + "  vars: {ansible_facts_are_fine: 1, otapgate_snapshot_root: /srv}\n",
+        PLAY
+        + "  vars: {ansible_managed: x, ansible_become_user: y, otapgate_snapshot_root: /srv}\n",
     ],
 )
 def test_what_stays_inside_passes(tmp_path: Path, text: str) -> None:

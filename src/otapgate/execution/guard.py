@@ -14,10 +14,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from otapgate.errors import Problem
 from otapgate.execution import inventory as inventories
 from otapgate.execution.plan import Plan
-from otapgate.execution.redirects import REDIRECTING, scan_playbooks, scan_variables
+from otapgate.execution.redirects import REDIRECTING, scan_playbooks, scan_texts, scan_variables
 from otapgate.execution.runner import ansible_binary, prepare_scratch
 from otapgate.i18n import _
 
@@ -80,10 +82,13 @@ def start_inventory_check(plan: Plan) -> InventoryCheck:
 
 
 def check_release(plan: Plan) -> list[Problem]:
-    """The static half for one plan: its playbooks and variables."""
+    """The static half for one plan: its playbooks, variables and declared state."""
     return [
         *scan_playbooks(plan.release_tree / "playbooks", plan.hosts, plan.environment.name),
         *scan_variables(plan.manifest.variables, "release.yml"),
+        *scan_texts(
+            msgspec.to_builtins((plan.manifest.state, plan.manifest.installs)), "release.yml"
+        ),
     ]
 
 

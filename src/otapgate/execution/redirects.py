@@ -1,52 +1,36 @@
 """The guard's static half: no play of a release may leave the environment it is given.
 
-Reads every YAML file of a release's playbooks folder as Ansible would, but without
-running anything, and names by file and line whatever sends a task to another host or
-changes how a host is reached. It is strict: what it can't see through (a template in
-`delegate_to`) is a problem. It keeps mistakes and carelessness out; a module that is
-told to open a connection of its own can't be seen here, which is why releases are
-reviewed and signed.
+Goes through the release's playbooks folder. Every file that Ansible could take for plays,
+tasks or variables is read (`playbook_scan`), every template's lookups are looked at, and
+what would run on otapgate's own machine or change how hosts are reached is refused by its
+name. It keeps mistakes and casual tricks out; a module that is told to open a connection of
+its own can't be seen here, which is why releases are reviewed and signed.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otapgate.errors import Problem
+from otapgate.execution import lookups
+from otapgate.execution.connection_names import REDIRECTING, is_redirecting, redirects
+from otapgate.execution.playbook_scan import Scan
+from otapgate.execution.targets import SUFFIXES
 from otapgate.i18n import _
 
-if TYPE_CHECKING:
-    import yaml
+__all__ = ["REDIRECTING", "scan_playbooks", "scan_texts", "scan_variables"]
 
-REDIRECTING = re.compile(
-    r"ansible_(?:(?:delegated_)?host|connection|port|user|remote_user|password|pass|"
-    r"ssh_\w+|sftp_\w+|scp_\w+|\w*proxy\w*|network_os|inventory_\w+|python_interpreter|"
-    r"shell_\w+|local_\w+|paramiko_\w+|winrm_\w+|psrp_\w+|docker_\w+|\w*_transfer_\w+)\Z"
-    r"|inventory_hostname(?:_short)?\Z|otapgate_\w+\Z"
-)
-"""Variables that decide where a task goes or as whom, and otapgate's own."""
-
-_ALLOWED = frozenset({"otapgate_snapshot_root"})
-_KEYWORDS = frozenset({"connection", "remote_user", "port"})
-_CONTAINERS = frozenset(
-    {"tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always", "roles"}
-    | {"dependencies", "apply"}
-)
-_HERE = frozenset({"localhost"})
-_SELF = re.compile(r"\{\{\s*inventory_hostname\s*\}\}\Z")
-_NARROWING = re.compile(r"[!&]")
-_ADD_HOST = frozenset({"add_host", "group_by"})
-_META = frozenset({"refresh_inventory"})
-_VARIABLE_FOLDERS = frozenset({"vars", "group_vars", "host_vars", "defaults"})
-_PLUGIN_FOLDERS = re.compile(
-    r"(action|connection|strategy|inventory|vars|lookup|become|callback|shell|cache|cliconf|"
-    r"httpapi|netconf|terminal)_plugins?\Z"
-)
-_SUFFIXES = (".yml", ".yaml", ".json")
-_JINJA = ("{{", "{%")
+_ANY_NAME = frozenset({"group_vars", "host_vars"})
+"""A host's file bears the host's name, so any suffix may be part of it."""
+_NO_SUFFIX = frozenset({"vars", "defaults", "tasks", "handlers", "meta"})
+_PLUGIN_FOLDERS = re.compile(r"\w+_plugins?\Z|doc_fragments\Z")
+_COLLECTIONS = "ansible_collections"
+_SHIPPED = frozenset({"modules", "module_utils", "__init__.py"})
+"""What of a collection's plugins goes to the hosts."""
 
 
 def scan_playbooks(
@@ -62,154 +46,89 @@ def scan_playbooks(
     allowed = None if hosts is None else {"all", "*", environment, *hosts}
     for path in sorted(folder.rglob("*")):
         relative = str(path.relative_to(folder.parent))
+        inside = path.relative_to(folder).parts[:-1]
         if path.is_symlink():
             found.append(Problem(_("A symbolic link may lead out of the release."), relative))
-        elif path.is_dir() and _PLUGIN_FOLDERS.match(path.name):
+        elif _runs_here(path, inside):
             found.append(
                 Problem(_("Plugins run on otapgate's own machine and may go anywhere."), relative)
             )
         elif path.is_file() and path.name == "ansible.cfg":
             found.append(Problem(_("An ansible.cfg would change how hosts are reached."), relative))
-        elif path.is_file() and (path.suffix in _SUFFIXES or _bare_variables(path)):
-            found += _Scan(relative, allowed, path).problems()
+        elif path.is_file() and (path.suffix.lower() in SUFFIXES or _is_read_as_yaml(path, inside)):
+            routes = _is_collection(inside) and inside[-1] == "meta" and path.stem == "runtime"
+            found += Scan(relative, allowed, path, routes=routes).problems()
+        elif path.is_file():
+            found += _scan_template(relative, path)
     return found
 
 
 def scan_variables(variables: Mapping[str, Any], file: str) -> list[Problem]:
-    """Problems with a release's own variables: none may redirect."""
-    return [Problem(_redirects(name), file) for name in sorted(variables) if _is_redirecting(name)]
+    """Problems with a release's own variables: none may redirect, or look things up."""
+    return [
+        *(Problem(redirects(name), file) for name in sorted(variables) if is_redirecting(name)),
+        *scan_texts(variables, file),
+    ]
 
 
-def _bare_variables(path: Path) -> bool:
-    """group_vars/all and the like may have no suffix."""
-    return not path.suffix and bool(_VARIABLE_FOLDERS & set(path.parent.parts[-2:]))
+def scan_texts(value: Any, file: str) -> list[Problem]:
+    """Problems with texts of a release that Ansible takes for templates."""
+    return [
+        Problem(message, file) for text in _texts(value) for message in lookups.find_refused(text)
+    ]
 
 
-def _is_redirecting(name: str) -> bool:
-    return (name not in _ALLOWED and bool(REDIRECTING.match(name))) or any(
-        mark in name for mark in _JINJA
+def _is_read_as_yaml(path: Path, inside: tuple[str, ...]) -> bool:
+    """Whether Ansible would read it whatever its suffix."""
+    return bool(_ANY_NAME & set(inside)) or (not path.suffix and bool(_NO_SUFFIX & set(inside)))
+
+
+def _is_collection(inside: tuple[str, ...]) -> bool:
+    return bool({"collections", _COLLECTIONS} & set(inside))
+
+
+def _runs_here(path: Path, inside: tuple[str, ...]) -> bool:
+    """Whether Ansible would run it on the machine that it runs on itself."""
+    if path.is_dir() and _PLUGIN_FOLDERS.match(path.name):
+        return True
+    if not _is_collection(inside):
+        return False
+    if inside[-1] == "plugins" and path.name not in _SHIPPED:
+        return True
+    # Ansible imports the packages on its way to a module; those beside it, it sends
+    rest = inside[inside.index(_COLLECTIONS) + 1 :] if _COLLECTIONS in inside else inside
+    sent = rest[2:4] == ("plugins", "module_utils")
+    return path.name == "__init__.py" and not sent and not _is_idle(path)
+
+
+def _is_idle(path: Path) -> bool:
+    """Whether a Python file does nothing when it is imported."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(
+        (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+        for node in tree.body
     )
 
 
-def _redirects(name: str) -> str:
-    return _("{name} decides where or how a host is reached; only the environment sets it.").format(
-        name=name
-    )
+def _scan_template(relative: str, path: Path) -> list[Problem]:
+    """Any text file may be a template."""
+    text = path.read_bytes().decode("utf-8", "replace")
+    if lookups.has_own_marks(text):
+        return [Problem(lookups.own_marks(), relative, 1)]
+    if "{{" not in text and "{%" not in text:
+        return []
+    return [Problem(message, relative) for message in lookups.find_refused(text)]
 
 
-class _Scan:
-    """One file. Works on YAML's own nodes, since those know their lines."""
-
-    def __init__(self, relative: str, allowed: set[str] | None, path: Path) -> None:
-        self._file = relative
-        self._allowed = allowed
-        self._path = path
-        self._variables = bool(_VARIABLE_FOLDERS & set(Path(relative).parts[:-1]))
-        self._found: list[Problem] = []
-        self._seen: set[int] = set()
-
-    def problems(self) -> list[Problem]:
-        import yaml
-
-        try:
-            text = self._path.read_text("utf-8")
-            if text.startswith("$ANSIBLE_VAULT"):
-                return [Problem(_("An encrypted file can't be checked."), self._file, 1)]
-            for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
-                if document is not None:
-                    self._walk(document, acts=not self._variables)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            self._found.append(
-                Problem(str(error.problem), self._file, mark.line + 1 if mark else None)
-            )
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            self._found.append(Problem(str(error), self._file))
-        return self._found
-
-    def _add(self, message: str, node: yaml.Node) -> None:
-        self._found.append(Problem(message, self._file, node.start_mark.line + 1))
-
-    def _walk(self, node: yaml.Node, *, acts: bool = False) -> None:
-        """`acts`: the mapping, or the list's items, are plays, tasks, blocks or roles, and
-        not a module's arguments or data, where the same words mean something else."""
-        import yaml
-
-        if id(node) in self._seen:  # an alias; a loop of them would have no end
-            return
-        self._seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            for item in node.value:
-                self._walk(item, acts=acts)
-        elif isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-                if name:
-                    self._pair(name, key, value, acts=acts)
-                self._walk(value, acts=name in _CONTAINERS)
-
-    def _pair(self, key: str, node: yaml.Node, value: yaml.Node, *, acts: bool) -> None:
-        short = key.rpartition(".")[2]
-        if short in _ADD_HOST:
-            self._add(_("{key} changes the inventory.").format(key=key), node)
-        elif short == "meta" and _META & set(_words(value)):
-            self._add(_("{key} changes the inventory.").format(key="refresh_inventory"), node)
-        elif key in ("delegate_to", "local_action"):
-            self._delegated(key, node, value)
-        elif key == "hosts" and acts:
-            self._hosts(value)
-        elif (key in _KEYWORDS and acts) or _is_redirecting(key):
-            self._add(_redirects(key), node)
-        if short == "set_fact":
-            self._free_form(value)
-
-    def _delegated(self, key: str, node: yaml.Node, value: yaml.Node) -> None:
-        words = " ".join(_words(value))
-        if key == "local_action" or words in _HERE or _SELF.match(words):
-            return
-        self._add(
-            _(
-                "delegate_to {target} leaves the environment; only localhost may stand there."
-            ).format(target=words or "?"),
-            node,
-        )
-
-    def _hosts(self, value: yaml.Node) -> None:
-        for pattern in _words(value):
-            for part in re.split(r"[,:]", pattern):
-                name = _NARROWING.sub("", part.strip(), count=1)
-                narrows = part.strip()[:1] in ("!", "&")
-                if not name or narrows:
-                    continue
-                templated = any(mark in pattern for mark in _JINJA)
-                outside = self._allowed is not None and name not in self._allowed
-                # without an inventory `localhost` is otapgate's own machine
-                implicit = self._allowed is None and name in ("localhost", "127.0.0.1", "::1")
-                if templated or outside or implicit:
-                    self._add(
-                        _("hosts: {pattern} is not `all` nor one of the environment's.").format(
-                            pattern=pattern
-                        ),
-                        value,
-                    )
-                    break
-
-    def _free_form(self, value: yaml.Node) -> None:
-        """`set_fact: a=1 b=2`, the short form."""
-        import yaml
-
-        if isinstance(value, yaml.ScalarNode):
-            for word in str(value.value).split():
-                name, equals, _rest = word.partition("=")
-                if equals and _is_redirecting(name):
-                    self._add(_redirects(name), value)
-
-
-def _words(node: yaml.Node) -> Iterator[str]:
-    import yaml
-
-    if isinstance(node, yaml.ScalarNode):
-        yield str(node.value).strip()
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _words(item)
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, Sequence):
+        return [text for item in value for text in _texts(item)]
+    return []
