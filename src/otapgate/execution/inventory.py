@@ -8,6 +8,8 @@ can change where a playbook goes. Running Ansible is the runner's.
 from __future__ import annotations
 
 import getpass
+import hashlib
+import json
 import os
 import stat
 import sys
@@ -66,20 +68,28 @@ def inventory(
     }
 
 
+SSH_ARGUMENTS = "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=60s"
+"""What ssh is given. Without `-F`, a `HostName` or `ProxyJump` in the configuration of
+whoever runs otapgate would send one environment to another's machines, unseen: the way to
+a host is the environment's to describe."""
+
+
 def process_environment(
-    scratch: Path, *, forks: int, collections: Sequence[Path] = ()
+    scratch: Path, environment: Environment, *, forks: int, collections: Sequence[Path] = ()
 ) -> dict[str, str]:
     """Environment variables for Ansible's processes, all of them; makes the empty
     `ansible.cfg` below `scratch` that keeps every other one from being read."""
+    reached = {
+        host.name: connection_variables(environment, host.name) for host in environment.hosts
+    }
     config = scratch / "ansible.cfg"
     config.write_text("# empty: every setting comes from the environment variables\n")
     temporary = scratch / "tmp"
     temporary.mkdir(mode=0o700, exist_ok=True)
-    inherited = {
-        name: os.environ[name]
-        for name in ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR", "TZ")
-        if name in os.environ
-    }
+    names = ["PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ"]
+    if any(how["ansible_connection"] != "local" for how in reached.values()):
+        names.append("SSH_AUTH_SOCK")  # keys that open other machines: only where needed
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     inherited.setdefault("PATH", os.defpath)
     return {
         **inherited,
@@ -90,13 +100,15 @@ def process_environment(
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(scratch),
         "ANSIBLE_LOCAL_TEMP": str(temporary),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(scratch)),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(scratch, reached)),
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
+        # a role that isn't in the release would be one that nobody has read
+        "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s",
+        "ANSIBLE_SSH_ARGS": SSH_ARGUMENTS,
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
@@ -113,15 +125,21 @@ def process_environment(
     }
 
 
-def _control_folder(scratch: Path) -> Path:
+def _control_folder(scratch: Path, reached: Mapping[str, Any]) -> Path:
     """A private folder with a short name for ssh's control sockets: a socket's path
-    holds at most 108 bytes, so it can't lie below the run's own folder."""
+    holds at most 108 bytes, so it can't lie below the run's own folder. Ansible names a
+    socket by address, port and user, which two environments behind different jump hosts
+    may share; so each way to reach an environment has a folder of its own."""
+    how = hashlib.sha256(json.dumps(reached, sort_keys=True, default=str).encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"otapgate-{getpass.getuser()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return scratch
-    private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
-    # somebody else's folder in /tmp could hold sockets that lead elsewhere
-    return folder if private and found.st_uid == os.getuid() else scratch
+    for one in (folder, folder / how[:8]):
+        try:
+            one.mkdir(mode=0o700, exist_ok=True)
+            found = one.lstat()
+        except OSError:
+            return scratch
+        private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+        # somebody else's folder in /tmp could hold sockets that lead elsewhere
+        if not private or found.st_uid != os.getuid():
+            return scratch
+    return folder / how[:8]

@@ -113,7 +113,10 @@ def run_playbooks(
             *(str(path.absolute()) for path in playbooks),
         ]
         environment = inventories.process_environment(
-            scratch, forks=settings.forks, collections=settings.collections
+            scratch,
+            settings.environment,
+            forks=settings.forks,
+            collections=settings.collections,
         )
         return _run(settings, command, environment, scratch, label)
     finally:
