@@ -64,6 +64,23 @@ def test_no_sentence_is_filled_in_before_it_is_translated():
     assert wrong == []
 
 
+def test_no_sentence_is_marked_within_an_f_string():
+    """Before Python 3.12 an f-string is one token, so that what is marked in it isn't
+    gathered and has no Dutch."""
+    wrong = [
+        f"{file.relative_to(ROOT)}:{call.lineno}"
+        for file in SOURCES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") in ("_", "N_", "ngettext")
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    assert wrong == []
+
+
 def test_only_files_that_import_ansible_are_under_the_gpl_and_they_all_say_so():
     """ansible-core is GPL-3.0-or-later; ansible-runner, which we call, is Apache-2.0."""
     imports, say = set(), set()
