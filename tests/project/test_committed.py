@@ -11,7 +11,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src" / "otapgate").rglob("*.py"))
@@ -123,20 +122,6 @@ def test_the_licence_is_the_whole_eupl():
     assert [n for n in range(1, 16) if not re.search(rf"^{n}\.", text, re.MULTILINE)] == []
     assert text.endswith("All other changes or additions to this Appendix require the production"
                          " of a new EUPL version.\n")  # fmt: skip
-
-
-def test_publiccode_has_what_the_standard_demands():
-    found = yaml.safe_load((ROOT / "publiccode.yml").read_text(encoding="utf-8"))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert found["legal"]["license"] == project["license"]
-    assert set(found["description"]) == set(found["localisation"]["availableLanguages"])
-    for key in ("publiccodeYmlVersion", "name", "url", "platforms", "categories",
-                "developmentStatus", "softwareType", "maintenance"):  # fmt: skip
-        assert found[key]
-    for text in found["description"].values():
-        assert len(text["shortDescription"]) <= 150
-        assert 150 <= len(text["longDescription"]) <= 10_000
-        assert text["features"]
 
 
 def test_the_arrows_of_the_architecture_hold():
