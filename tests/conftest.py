@@ -1,14 +1,20 @@
-"""What holds for every test: permissions bind root too where a test is about them."""
+"""What holds for every test: Ctrl-C is heard, and permissions bind root as well."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("otapgate", deadline=None)
+settings.load_profile("otapgate")
 
 OVERRIDES = "-dac_override,-dac_read_search"
 """What lets root read and write whatever the permissions say (capabilities 1 and 2)."""
@@ -19,6 +25,13 @@ def overrides_permissions() -> bool:
     effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     assert effective is not None
     return int(effective[1], 16) & 0b110 != 0
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with Ctrl-C ignored, which goes on to every
+    process begun here; then tests that break something off would wait in vain."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
