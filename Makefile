@@ -55,11 +55,16 @@ demo: $(STAMPS)/demo $(STAMPS)/wheels
 demo-stop: $(STAMPS)/demo
 	@$(BIN)/otapgate demo $(DEMO) --stop
 
+# As many tests at once as there are processors; PYTEST="-n0 tests/gate" runs some, one by
+# one. A worker takes the tests that follow each other, which share what they build, and
+# then from the end of another's.
+SIDE_BY_SIDE := -n auto --dist worksteal
+
 test: $(STAMPS)/dev $(STAMPS)/wheels
-	@$(BIN)/python -m pytest -q -m "not exhaustive" $(PYTEST)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not exhaustive" $(PYTEST)
 
 test-all: $(STAMPS)/dev $(STAMPS)/wheels
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(PYTEST)
 
 # Every branch of the gate and the ledger is run by a test.
 coverage: $(STAMPS)/dev

@@ -44,7 +44,7 @@ def scanner() -> Scanner:
         b"Jan de Vries".hex(),
         b"\x00\x01Jan de Vries\x00",
         "Jan de Vries".encode("utf-16-le"),
-        gzip.compress(b"hallo Jan de Vries"),
+        gzip.compress(b"hallo Jan de Vries", mtime=0),
         "NL91 ABNA 0417 1643 00",
         "1234ab",
     ],

@@ -1,32 +1,27 @@
 """The reference plan on a real Tryton: it must start, log in and work after anonymising.
 
-Needs a virtual environment with Tryton 7.6 and the modules party, country and company, as
-`playbooks/tryton` installs it; its folder is given by OTAPGATE_TEST_TRYTON.
+Installs the reference application's wheels, fetched once and kept, in a virtual environment.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from otapgate.anonymize import run
 from otapgate.anonymize.plan import load_plan
+from otapgate.demo.wheels import fetch
 
 from . import leak_hunter
 from .conftest import bsn, query
 
-HOME = os.environ.get("OTAPGATE_TEST_TRYTON", "")
+ROOT = Path(__file__).parents[2]
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not HOME or not Path(HOME, "bin", "trytond-admin").exists(),
-        reason="OTAPGATE_TEST_TRYTON names no virtual environment with Tryton 7.6",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 PEOPLE = """
 import datetime, sys
@@ -87,7 +82,20 @@ SENSITIVE = [
 ]  # fmt: skip
 
 
-def test_an_anonymised_tryton_starts_logs_in_and_lists_parties(tmp_path: Path) -> None:
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """The folder with the programs of an installed Tryton 7.6."""
+    wheels = fetch(ROOT / "playbooks/tryton/requirements-7.6.txt", tmp_path / "wheels")
+    home = tmp_path / "venv"
+    install = ["-m", "pip", "--python", str(home), "install", "-q", "--no-index", "--no-deps"]
+    for command in (["-m", "venv", "--without-pip", str(home)], [*install, *map(str, wheels)]):
+        subprocess.run([sys.executable, *command], check=True, capture_output=True, timeout=300)
+    return home / "bin"
+
+
+def test_an_anonymised_tryton_starts_logs_in_and_lists_parties(
+    tmp_path: Path, programs: Path
+) -> None:
     config = tmp_path / "trytond.conf"
     config.write_text(f"[database]\nuri = sqlite://\npath = {tmp_path}\n")
     password = tmp_path / "password"
@@ -95,7 +103,7 @@ def test_an_anonymised_tryton_starts_logs_in_and_lists_parties(tmp_path: Path) -
 
     def tryton(program: str, *arguments: str) -> str:
         ended = subprocess.run(
-            [Path(HOME, "bin", program), *arguments],
+            [programs / program, *arguments],
             env={**os.environ, "TRYTONPASSFILE": str(password)},
             capture_output=True,
             text=True,
@@ -112,7 +120,7 @@ def test_an_anonymised_tryton_starts_logs_in_and_lists_parties(tmp_path: Path) -
     tryton("trytond-admin", *admin, "-u", "party", "country", "company", "--activate-dependencies")
     tryton("python", "-c", PEOPLE, str(config), *(bsn(i) for i in range(40)))
 
-    plan = load_plan(Path(__file__).parents[2] / "anonymizers" / "tryton.yml")
+    plan = load_plan(ROOT / "anonymizers" / "tryton.yml")
     result = run.anonymize(plan, plan.digest, source, target)
     assert result.label == "anonymised"
     assert leak_hunter.hunt(source, target, SENSITIVE) == []

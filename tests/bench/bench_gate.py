@@ -203,11 +203,13 @@ def verifying(school: School) -> None:
 def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 200
-    with tempfile.TemporaryDirectory() as name:
+    # In memory where that can be: ten thousand syncs of a disk are none of what is measured.
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         start = time.perf_counter()
         school = School(Path(name) / "linde", entries)
         taken = time.perf_counter() - start
-        print(f"written, signed and durable: {school.state.size / taken:,.0f} entries/s")
+        print(f"written and signed: {school.state.size / taken:,.0f} entries/s")
         deciding(school, count)
         folding(school)
         verifying(school)

@@ -34,7 +34,7 @@ def test_another_encoding_is_missing_because_ansible_refuses_it(run: Run):
     assert outcomes(found)["locale"] == "missing"
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+@pytest.mark.permissions
 def test_a_landscape_that_can_not_be_written_is_missing(run: Run, tmp_path: Path):
     (tmp_path / "otapgate.yml").write_text("name: x\n")
     tmp_path.chmod(0o500)

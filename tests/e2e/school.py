@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests import ports
 
 from otapgate.cli.app import main as otapgate_main
 
@@ -73,18 +73,6 @@ def make_key(directory: Path, name: str) -> None:
     )
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
 def remove(directory: Path) -> None:
     """Remove a tree, read-only folders of unpacked releases included."""
     for path in directory.rglob("*"):
@@ -108,7 +96,7 @@ class School:
             self.told = json.loads((home / "told.json").read_text("utf-8"))
             self.ports = self.told.pop("ports")
             return
-        self.ports = dict(zip("TAP", free_ports(3), strict=True))
+        self.ports = dict(zip("TAP", ports.free(3), strict=True))
         for person in (*PEOPLE, STRANGER):
             make_key(self.keys, person.key)
 

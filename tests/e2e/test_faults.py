@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 
-from .school import CHANGE, CHANTAL, DAAN, NEW, OLD, School, free_ports
+from .school import CHANGE, CHANTAL, DAAN, NEW, OLD, School
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +113,7 @@ def test_what_comes_along_besides_the_release_is_found_and_rolled_back(prepared:
 
 
 def test_an_unreachable_host_is_named_and_nothing_else_is_touched(prepared: School) -> None:
-    (closed,) = free_ports(1)
+    (closed,) = ports.free(1)
     prepared.edit(
         "environments/agenda.yml",
         "hazelaar-t: {ansible_connection: local,",

@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import time
 import urllib.request
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 
 from otapgate.execution.plan import Plan
 from otapgate.landscape.model import Environment, Host
@@ -143,9 +143,7 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        (self.port,) = ports.free(1)
         self.store: dict[str, bytes] = {}
         self.environment = Environment(
             name="demo-A",

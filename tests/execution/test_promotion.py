@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import msgspec
 import pytest
+from tests import ports
 from tests.execution.conftest import DEPLOY, ROLLBACK, Stage
 
 from otapgate import canonical
@@ -123,9 +123,7 @@ def test_what_was_mended_by_hand_is_compared_and_not_gone_over_again(stage: Stag
 
 
 def test_an_unreachable_host_leaves_everything_untouched(stage: Stage) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    (port,) = ports.free(1)
     far = Host("far", {"ansible_host": "127.0.0.1", "ansible_port": port})
     environment = msgspec.structs.replace(stage.environment, hosts=(*stage.environment.hosts, far))
     result = Promotion(stage.plan(stage.release("2.0"), environment=environment)).run()

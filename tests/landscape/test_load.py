@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -526,3 +527,16 @@ def test_no_damage_to_a_file_crashes_the_loader(
         assert all(problem.message and problem.file for problem in problems)
     finally:
         path.write_bytes(whole)
+
+
+def test_zones_are_known_where_the_system_has_none(root: Path) -> None:
+    """Debian's Python doesn't ask for the system's zone data, and small images lack it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "otapgate", "--landscape", str(root), "check"],
+        env={**os.environ, "PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from pathlib import Path
 
 import pytest
@@ -191,7 +190,7 @@ def test_what_a_kill_left_is_completed_the_next_time(tmp_path: Path) -> None:
     assert tree(tmp_path) == whole
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.permissions
 def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(BadInput) as caught:

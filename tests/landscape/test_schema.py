@@ -22,12 +22,28 @@ def test_every_format_has_a_schema_that_refuses_unknown_keys(name: str) -> None:
     assert schema.get("required") or name == "calendar"
 
 
-def test_every_field_of_a_landscape_and_a_change_is_explained() -> None:
-    for name in ("landscape", "policy", "calendar", "street", "change"):
-        schema: dict[str, Any] = schemas()[name]()
-        for form in (schema, *schema.get("$defs", {}).values()):
-            for key, field in form.get("properties", {}).items():
-                assert field.get("description"), (name, form["title"], key)
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_every_form_and_every_field_is_explained(name: str) -> None:
+    schema: dict[str, Any] = schemas()[name]()
+    unexplained = [
+        (form["title"], key)
+        for form in (schema, *schema.get("$defs", {}).values())
+        for key, field in [("", form), *form["properties"].items()]
+        if not field.get("description")
+    ]
+    assert unexplained == []
+
+
+def test_the_schema_knows_what_may_be_written_short() -> None:
+    """A bare path, a port as a number and a bare transform are accepted, so editors that
+    check by the schema must not call them wrong."""
+    release, anonymise = schemas()["release"](), schemas()["anonymize-plan"]()
+    artifact = release["properties"]["artifacts"]["items"]["anyOf"]
+    port = release["$defs"]["StateForm"]["properties"]["ports"]["items"]["anyOf"]
+    column = anonymise["properties"]["every_table"]["additionalProperties"]["anyOf"]
+    assert [one.get("type") for one in artifact] == ["string", None]
+    assert [one["type"] for one in port] == ["string", "integer"]
+    assert "keep" in column[0]["enum"]
 
 
 def test_the_schema_names_what_the_reader_reads(root: Path) -> None:

@@ -49,8 +49,10 @@ class Book:
         version: int = VERSION,
         origin: str = ORIGIN,
         position: int | None = None,
+        seen: int | None = None,
     ) -> str | None:
-        """Fold one act, a minute after the last; the sentence if it came to nothing."""
+        """Fold one act, a minute after the last; the sentence if it came to nothing. `seen`
+        is the size of the log that its signer saw, all of it if not said."""
         self.clock += timedelta(minutes=1)
         plain = predicate if isinstance(predicate, dict) else p.to_predicate(predicate)
         statement = Statement(
@@ -58,7 +60,7 @@ class Book:
             version=version,
             subjects=tuple(Subject(n, d) for n, d in about),
             at=(at or self.clock).isoformat(timespec="seconds"),
-            head=Head(origin, self.state.size, "00" * 32),
+            head=Head(origin, self.state.size if seen is None else seen, "00" * 32),
             detail={},
             predicate=plain,
         )

@@ -22,15 +22,19 @@ def submit(book: Book) -> None:
     assert book.do("chris", "change-submitted", form, about=[("CHG-0001", FORM)]) is None
 
 
-def decision(book: Book, name: str = "dec-1", **fields: Any) -> str | None:
+def decision(
+    book: Book, name: str = "dec-1", seen_size: int | None = None, **fields: Any
+) -> str | None:
     given: dict[str, Any] = {
         "decision": name, "action": "promote", "outcome": "allowed", "release": NEW,
         "environment": "agenda-T", "stage": "T", "change": "CHG-0001", "actor": "daan",
-        "now": START.isoformat(), "landscape": OLD, "policy": OLD, "seen": OLD, "size": 1,
-        "root": "00", "tool": "0", "rules": {}, "findings": (),
+        "now": book.clock.isoformat(), "landscape": OLD, "policy": book.state.policy,
+        "seen": OLD, "size": book.state.size, "root": "00" * 32, "tool": "0", "rules": {},
+        "findings": (),
     }  # fmt: skip
     made = p.Decision(**{**given, **fields})
-    return book.do("daan", "decision", made, about=[("release", made.release)])
+    about = [(book.state.releases[made.release].name, made.release)]
+    return book.do("daan", "decision", made, about=about, seen=seen_size)
 
 
 def start(book: Book, name: str = "prom-1", decided: str = "dec-1", **fields: Any) -> str | None:
@@ -217,21 +221,137 @@ def test_a_promotion_needs_the_decision_that_allowed_it():
     assert decision(book, outcome="refused") is None
     assert "no decision" in str(start(book))
     assert "somebody else" in str(decision(book, actor="eva"))
+    assert decision(book, action="resume") is None
+    assert "no decision" in str(start(book)), "it allows to go on, not to begin"
     assert decision(book) is None
-    book.clock += timedelta(hours=2)
-    assert "no decision" in str(start(book)), "a decision doesn't allow for ever"
-    assert decision(book, name="dec-2") is None
-    assert list(book.state.allowed) == ["dec-2"], "those that lapsed are forgotten"
-    assert "no decision" in str(start(book, decided="dec-2", environment="agenda-A"))
+    assert "no decision" in str(start(book, environment="agenda-A"))
+    assert decision(book) is None
     wrong = book.do(
         "daan", "promotion-started",
-        p.PromotionStarted("p", "dec-2", NEW, D["9"], "agenda-T", "CHG-0001"),
+        p.PromotionStarted("p", "dec-1", NEW, D["9"], "agenda-T", "CHG-0001"),
         about=[("agenda@2.0", NEW)],
     )  # fmt: skip
     assert "begins with" in str(wrong)
-    assert start(book, decided="dec-2") is None
-    assert "unfinished" in str(start(book, decided="dec-2"))
+    assert decision(book) is None
+    assert start(book) is None
+    assert decision(book) is None
+    assert "unfinished" in str(start(book))
     assert book.state.promotions == 1
+
+
+def test_a_promotion_begins_right_after_its_decision():
+    book = school()
+    submit(book)
+    book.build()
+    assert decision(book) is None
+    book.clock += timedelta(minutes=5)
+    assert "no decision" in str(start(book)), "a decision doesn't allow for ever"
+    assert decision(book) is None
+    no = p.SignOff(NEW, "agenda-P", DESCRIBED, "CHG-0001", "process-owner", "rejected")
+    assert book.do("eva", "signoff", no, about=[("agenda@2.0", NEW)]) is None
+    assert "came in after it" in str(start(book)), "it knows nothing of the refusal"
+    assert decision(book) is None
+    assert start(book) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"size": 1}, "another log"),
+        ({"root": "11" * 32}, "another log"),
+        ({"now": (START - timedelta(days=1)).isoformat()}, "when it was signed"),
+        ({"now": "soon"}, "when it was signed"),
+        ({"policy": D["9"]}, "something else than what was so then"),
+    ],
+)
+def test_a_decision_is_about_what_its_signer_saw(said: dict[str, Any], why: str):
+    book = school()
+    submit(book)
+    book.build()
+    assert why in str(decision(book, **said))
+    assert book.state.decisions == 0
+
+
+def test_an_allowed_decision_made_before_the_last_entry_counts_for_nothing():
+    book = school()
+    submit(book)
+    book.build()
+    size = book.state.size
+    book.build()
+    assert decision(book, outcome="refused", size=size, seen_size=size) is None
+    size = book.state.size
+    book.build()
+    assert "something else" in str(decision(book, size=size, seen_size=size))
+
+
+def test_what_was_signed_before_can_not_be_put_in_again():
+    book = school()
+    book.build()
+    yes = p.SignOff(NEW, "agenda-P", DESCRIBED, "CHG-0001", "process-owner", "agreed")
+    no = msgspec.structs.replace(yes, verdict="rejected")
+    about = [("agenda@2.0", NEW)]
+    before = book.state.size
+    assert book.do("eva", "signoff", yes, about=about) is None
+    assert book.do("eva", "signoff", no, about=about) is None
+    again = book.do("eva", "signoff", yes, about=about, seen=before)
+    assert "was held back" in str(again)
+    assert [s.act.verdict for s in book.state.releases[NEW].signoffs] == ["agreed", "rejected"]
+    # Nor what came to nothing at the time, once its signer has the role that was missing.
+    lacking = p.ChangeClassified("CHG-0001", "low", "low", "P4", D["1"])
+    before = book.state.size
+    assert "none of the roles" in str(book.do("daan", "change-classified", lacking))
+    assert book.do("anna", "role-granted", p.RoleGranted("daan", "change-manager")) is None
+    assert book.do("bram", "confirmed", p.Confirmed((book.last,))) is None
+    assert "was held back" in str(book.do("daan", "change-classified", lacking, seen=before))
+
+
+def test_what_a_key_signed_before_it_was_enrolled_counts_for_nothing():
+    book = Book()
+    enrolled = p.PersonEnrolled("daan", (book.line("daan"),))
+    assert book.do("anna", "person-enrolled", enrolled) is None
+    before = book.state.size
+    assert book.do("bram", "confirmed", p.Confirmed((book.last,))) is None
+    form = p.ChangeSubmitted("CHG-0001", "regular", "application", "agenda", FORM)
+    about = [("CHG-0001", FORM)]
+    assert "was held back" in str(
+        book.do("daan", "change-submitted", form, about=about, seen=before)
+    )
+    assert book.do("daan", "change-submitted", form, about=about) is None
+
+
+def test_what_came_to_nothing_is_looked_into_and_dismissed():
+    book = school()
+    assert "none of the roles" in str(book.do("chris", "policy-approved", p.PolicyApproved(D["1"])))
+    void = book.last
+    assert list(book.state.void) == [void]
+    dismissed = p.EntriesDismissed((void,))
+    assert "none of the roles" in str(book.do("daan", "entries-dismissed", dismissed))
+    other = book.last
+    assert "in anybody's way" in str(
+        book.do("anna", "entries-dismissed", p.EntriesDismissed((void, 1)))
+    )
+    assert "in anybody's way" in str(book.do("anna", "entries-dismissed", p.EntriesDismissed(())))
+    everything = p.EntriesDismissed(tuple(book.state.void))
+    assert book.do("bram", "entries-dismissed", everything) is None
+    assert book.state.problems == []
+    assert list(book.state.dismissed) == [void, other, other + 1, other + 2]
+
+
+def test_an_entry_from_the_future_is_mended_by_setting_the_clock_right():
+    book = school()
+    about = [("agenda@2.0", NEW)]
+    built = p.ReleaseBuilt("agenda", "2.0", "agenda", None, 1, 1, ("plan",))
+    future = START + timedelta(days=400)
+    assert book.do("chris", "release-built", built, about=about, at=future) is None
+    assert "set back" in str(book.do("chris", "release-built", built, about=about))
+    assert "none of the roles" in str(
+        book.do("chris", "clock-corrected", p.ClockCorrected(), at=future)
+    )
+    assert "needs no correction" in str(
+        book.do("anna", "clock-corrected", p.ClockCorrected(), at=future)
+    )
+    assert book.do("anna", "clock-corrected", p.ClockCorrected()) is None
+    assert book.do("chris", "release-built", built, about=about) is None
 
 
 def test_a_promotion_that_failed_stays_open_until_it_is_ended(running: Book):
@@ -244,12 +364,12 @@ def test_a_promotion_that_failed_stays_open_until_it_is_ended(running: Book):
     assert environment.promoted
     decision(book, name="dec-2", release=OLD)
     made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
-    assert book.do("daan", "promotion-started", made, about=[("a", OLD)]) is None
+    assert book.do("daan", "promotion-started", made, about=[("agenda@1.0", OLD)]) is None
     done = p.PromotionFinished("prom-2", "agenda-T", OLD, "failed", COMPLETE, {}, 1, DATA)
-    assert book.do("daan", "promotion-finished", done, about=[("a", OLD)]) is None
+    assert book.do("daan", "promotion-finished", done, about=[("agenda@1.0", OLD)]) is None
     assert environment.unfinished is not None
     done = msgspec.structs.replace(done, outcome="rolled-back")
-    assert book.do("daan", "promotion-finished", done, about=[("a", OLD)]) is None
+    assert book.do("daan", "promotion-finished", done, about=[("agenda@1.0", OLD)]) is None
     assert environment.unfinished is None
     assert environment.running.release == NEW
 
@@ -259,7 +379,7 @@ def test_where_going_back_failed_only_the_release_before_can_be_adopted(running:
     book.build(digest=OLD, name="agenda@1.0")
     decision(book, name="dec-2", release=OLD)
     made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
-    book.do("daan", "promotion-started", made, about=[("a", OLD)])
+    book.do("daan", "promotion-started", made, about=[("agenda@1.0", OLD)])
     back = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)
     about = [("agenda@2.0", NEW)]
     assert "history" in str(book.do("daan", "environment-adopted", back, about=about)), (
@@ -268,14 +388,14 @@ def test_where_going_back_failed_only_the_release_before_can_be_adopted(running:
     failed = p.PromotionFinished(
         "prom-2", "agenda-T", OLD, "failed", COMPLETE, {}, 1, DATA, ("web: x is gone",)
     )
-    book.do("daan", "promotion-finished", failed, about=[("a", OLD)])
+    book.do("daan", "promotion-finished", failed, about=[("agenda@1.0", OLD)])
     open_ = book.state.environment("agenda-T").unfinished
     assert open_ is not None
     assert (open_.failed, open_.left) == (True, ("web: x is gone",))
     forward = p.EnvironmentAdopted("agenda-T", OLD, COMPLETE)
-    assert "history" in str(book.do("daan", "environment-adopted", forward, about=[("a", OLD)])), (
-        "a promotion doesn't succeed by being adopted"
-    )
+    assert "history" in str(
+        book.do("daan", "environment-adopted", forward, about=[("agenda@1.0", OLD)])
+    ), "a promotion doesn't succeed by being adopted"
     assert book.do("daan", "environment-adopted", back, about=about) is None
     known = book.state.environment("agenda-T")
     assert known.unfinished is None
@@ -287,13 +407,13 @@ def test_a_rollback_that_failed_is_settled_on_what_it_went_back_to(running: Book
     book.build(digest=OLD, name="agenda@1.0")
     decision(book, name="dec-2", release=OLD)
     made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
-    book.do("daan", "promotion-started", made, about=[("a", OLD)])
+    book.do("daan", "promotion-started", made, about=[("agenda@1.0", OLD)])
     done = p.PromotionFinished("prom-2", "agenda-T", OLD, "succeeded", COMPLETE, {}, 1, DATA)
-    book.do("daan", "promotion-finished", done, about=[("a", OLD)])
+    book.do("daan", "promotion-finished", done, about=[("agenda@1.0", OLD)])
     back = p.RollbackStarted("back-1", "prom-2", "agenda-T", OLD, NEW)
-    book.do("daan", "rollback-started", back, about=[("a", OLD)])
+    book.do("daan", "rollback-started", back, about=[("agenda@1.0", OLD)])
     failed = p.RollbackFinished("back-1", "agenda-T", NEW, "failed", ("x",), 1, DATA)
-    book.do("daan", "rollback-finished", failed, about=[("a", OLD)])
+    book.do("daan", "rollback-finished", failed, about=[("agenda@1.0", OLD)])
     adopted = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)
     about = [("agenda@2.0", NEW)]
     assert book.do("daan", "environment-adopted", adopted, about=about) is None
@@ -328,11 +448,11 @@ def test_with_two_in_a_row_the_one_before_is_where_a_rollback_goes(running: Book
     book.build(digest=OLD, name="agenda@1.0")
     decision(book, name="dec-2", release=OLD)
     made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
-    book.do("daan", "promotion-started", made, about=[("a", OLD)])
+    book.do("daan", "promotion-started", made, about=[("agenda@1.0", OLD)])
     done = p.PromotionFinished("prom-2", "agenda-T", OLD, "succeeded", COMPLETE, {}, 1, DATA)
-    book.do("daan", "promotion-finished", done, about=[("a", OLD)])
+    book.do("daan", "promotion-finished", done, about=[("agenda@1.0", OLD)])
     back = p.RollbackStarted("back-1", "prom-2", "agenda-T", OLD, NEW)
-    assert book.do("daan", "rollback-started", back, about=[("a", OLD)]) is None
+    assert book.do("daan", "rollback-started", back, about=[("agenda@1.0", OLD)]) is None
 
 
 def test_evidence_counts_where_the_release_ran(running: Book):
@@ -383,9 +503,16 @@ def test_what_is_malformed_unknown_or_back_in_time_has_no_effect():
     assert len(book.state.problems) == 5
 
 
+def test_subjects_name_releases_by_their_own_names(running: Book):
+    yes = p.SignOff(NEW, "agenda-P", DESCRIBED, "CHG-0001", "process-owner", "agreed")
+    for about in ([("agenda@3.0", NEW)], [("agenda@2.0", NEW), ("agenda@1.0", NEW)]):
+        assert "speaks of" in str(running.do("eva", "signoff", yes, about=about))
+    assert running.do("eva", "signoff", yes, about=[("agenda@2.0", NEW)]) is None
+
+
 def test_a_rollback_that_nothing_opened_is_no_end(running: Book):
     done = p.RollbackFinished("back-9", "agenda-A", None, "restored", (), 1, DATA)
-    found = running.do("daan", "rollback-finished", done, about=[("x", NEW)])
+    found = running.do("daan", "rollback-finished", done, about=[("agenda@2.0", NEW)])
     assert "isn't open" in str(found)
 
 

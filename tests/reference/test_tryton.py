@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import ports
 
 from otapgate.demo.wheels import fetch
 
@@ -215,13 +215,6 @@ class School:
         return found
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Release, Release]:
     made = []
@@ -240,7 +233,7 @@ def production(
     releases: tuple[Release, Release], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[School]:
     """7.6 with a few invented people, running."""
-    school = School(tmp_path_factory.mktemp("production"), "P", free_port())
+    school = School(tmp_path_factory.mktemp("production"), "P", *ports.free(1))
     try:
         school.play("deploy", releases[0])
         school.play("seed", releases[0])
@@ -449,7 +442,7 @@ def test_a_second_environment_runs_beside_it_and_its_first_release_rolls_back_to
     school: School, releases: tuple[Release, Release], tmp_path: Path
 ) -> None:
     new = releases[1]
-    test = School(tmp_path, "T", free_port())
+    test = School(tmp_path, "T", *ports.free(1))
     test.home.mkdir(parents=True)
     (test.home / "theirs.txt").write_text("of somebody else")
     try:

@@ -316,7 +316,7 @@ def test_a_release_file_that_says_otherwise_has_drifted(release_file: Path, tmp_
     assert source_drift(made, release_file, tmp_path) == ["agenda.yml"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.permissions
 def test_a_file_that_may_not_be_read_is_told(release_file: Path, tmp_path: Path) -> None:
     (tmp_path / "build/site/index.html").chmod(0)
     assert "may not be read" in only(check_file(release_file, tmp_path)).message

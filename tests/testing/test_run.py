@@ -21,6 +21,7 @@ from otapgate.ledger.predicates import CaseOutcome
 from otapgate.release.manifest import Manifest
 from otapgate.release.store import Store
 from otapgate.testing.plan import bundle
+from otapgate.testing.process import carry_out
 from otapgate.testing.run import PlaybookResult, RunResult, run
 
 Carry = Callable[..., RunResult]
@@ -482,3 +483,23 @@ def test_ctrl_c_keeps_honest_evidence_and_stops_what_runs(
     ]
     assert not Path(f"/proc/{mark.read_text().strip()}").exists()
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_ctrl_c_while_a_program_begins_ends_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Slow(subprocess.Popen):  # type: ignore[type-arg]
+        """Ctrl-C comes when the program runs and nobody knows of it yet."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            begun.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(["sleep", "60"], folder=tmp_path, environment=os.environ, seconds=60)
+    assert begun[0].returncode == -signal.SIGKILL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

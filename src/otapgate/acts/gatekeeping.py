@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -66,13 +66,14 @@ def ask(
     state: State,
     seen: Seen,
     at: datetime | None = None,
+    action: Literal["promote", "resume"] = "promote",
 ) -> Decision:
     """The gate's answer; nothing is recorded. `landscape` has owners by name."""
     load_extensions()
     people = workspace.with_people(landscape)
-    action = Action(release.digest, environment.name, change, actor)
+    asked = Action(release.digest, environment.name, change, actor, action)
     try:
-        return decide(people, state, seen, action, at or workspace.now())
+        return decide(people, state, seen, asked, at or workspace.now())
     except Undecidable as error:  # pragma: no cover - callers resolved both already
         raise errors.BadInput("undecidable", str(error)) from error
 
@@ -196,9 +197,7 @@ def recorded(
     refused: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """The decisions on record, oldest first, in the form of `as_json` (CH01-08)."""
-    for position, statement, _by in workspace.statements("decision"):
-        found = p.from_predicate("decision", statement.predicate)
-        assert isinstance(found, p.Decision), "ACTS ties the act to this class"
+    for position, found in _decisions(workspace):
         if environment is not None and environment not in (found.environment, found.stage):
             continue
         if since is not None and datetime.fromisoformat(found.now) < since:
@@ -221,6 +220,16 @@ def recorded(
             "entry": position,
             "findings": [_recorded_json(workspace, f, again) for f in found.findings],
         }
+
+
+def _decisions(workspace: Workspace) -> Iterator[tuple[int, p.Decision]]:
+    """Every decision that counts, oldest first, with its position."""
+    void = {*workspace.state.void, *workspace.state.dismissed}
+    for position, statement, _by in workspace.statements("decision"):
+        if position not in void:
+            found = p.from_predicate("decision", statement.predicate)
+            assert isinstance(found, p.Decision), "ACTS ties the act to this class"
+            yield position, found
 
 
 def _recorded_json(
@@ -291,9 +300,7 @@ def replay(workspace: Workspace, only: str | None = None) -> dict[str, Any]:
     timeline = Timeline(workspace)
     replayed = same = 0
     different: list[dict[str, Any]] = []
-    for _position, statement, _by in workspace.statements("decision"):
-        was = p.from_predicate("decision", statement.predicate)
-        assert isinstance(was, p.Decision), "ACTS ties the act to this class"
+    for _position, was in _decisions(workspace):
         if only is not None and not was.decision.startswith(only):
             continue
         replayed += 1
@@ -319,14 +326,18 @@ def _compare(was: p.Decision, again: Decision | None) -> list[dict[str, Any]]:
     found = []
     if again.root != was.root:
         found.append(entry("log", was.root, again.root))
-    if again.outcome != was.outcome:
-        found.append(entry("outcome", was.outcome, again.outcome))
-    for code in sorted({*was.rules, *again.rules}):
+    # A rule that another version of the tool brought couldn't be asked then.
+    asked = {*was.rules} if was.tool != again.tool else {*was.rules, *again.rules}
+    findings = [f for f in again.findings if f.code in asked]
+    outcome = "refused" if any(f.severity == "block" for f in findings) else "allowed"
+    if outcome != was.outcome:
+        found.append(entry("outcome", was.outcome, outcome))
+    for code in sorted(asked):
         old, new = was.rules.get(code, "absent"), again.rules.get(code, "absent")
         if old != new:
             found.append(entry(code, old, new))
     old_findings = [msgspec.to_builtins(f) for f in was.findings]
-    new_findings = [msgspec.to_builtins(f.recorded) for f in again.findings]
+    new_findings = [msgspec.to_builtins(f.recorded) for f in findings]
     if not found and old_findings != new_findings:
         found.append(entry("findings", old_findings, new_findings))
     return found

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from otapgate import errors
+from otapgate import canonical, errors
 from otapgate.acts.gatekeeping import replay
-from otapgate.acts.workspace import Workspace
+from otapgate.acts.workspace import Workspace, draft
 from otapgate.i18n import _
-from otapgate.ledger.statement import Head, Statement
+from otapgate.ledger import predicates as p
+from otapgate.ledger.statement import Draft, Head, Statement
 
 
 def entry_json(
@@ -126,6 +128,39 @@ def verify(workspace: Workspace, pin_file: Path | None) -> dict[str, Any]:
         "not_excluded": not_excluded,
         "problems": problems,
     }
+
+
+def dismiss(workspace: Workspace, entries: Sequence[int], because: str) -> Draft:
+    """Entries that came to nothing were looked into: they block no promotion any more.
+
+    They stay where they are and stay without effect. For role administrators. Raises
+    BadInput when one of the entries is in nobody's way.
+    """
+    workspace.require("role-admin")
+    void = workspace.state.void
+    unknown = [str(n) for n in entries if n not in void]
+    if unknown:
+        raise errors.BadInput(
+            "entry-not-void",
+            _("In nobody's way: {entries}.").format(entries=", ".join(unknown)),
+            remedy=_("waiting to be looked into: {entries}").format(
+                entries=", ".join(map(str, void)) or "-"
+            ),
+        )
+    predicate = p.EntriesDismissed(tuple(dict.fromkeys(entries)))
+    return draft("entries-dismissed", predicate, _about_ledger(workspace), because=because)
+
+
+def correct_clock(workspace: Workspace, because: str) -> Draft:
+    """An entry was dated in the future, so that nobody could write any more: from here on
+    the time is now. For role administrators."""
+    workspace.require("role-admin")
+    return draft("clock-corrected", p.ClockCorrected(), _about_ledger(workspace), because=because)
+
+
+def _about_ledger(workspace: Workspace) -> list[tuple[str, str]]:
+    origin = workspace.landscape.origin
+    return [(origin, canonical.digest(origin.encode()))]
 
 
 def checkpoint_text(workspace: Workspace) -> str:

@@ -7,6 +7,7 @@ run, finished-entry. Norms CH05-07, CH06-02, CH06-06, CH06-09; RBK-1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
@@ -23,7 +24,7 @@ from otapgate.ledger.state import Release
 if TYPE_CHECKING:
     from otapgate.execution.plan import Plan
     from otapgate.execution.run_state import PromotionResult
-    from otapgate.gate.finding import Decision, Seen
+    from otapgate.gate.finding import Seen
 
 
 @dataclass
@@ -57,110 +58,125 @@ def promote(
     workspace.require("administrator", "robot", street=environment.street)
     command = f"otapgate promote {release.name} --to {environment.name} --change {change}"
     with runs.held(workspace, environment, command) as state:
-        release = state.releases[release.digest]
+        asked = _Asked(workspace, environment, state.releases[release.digest], change)
         if resume:
-            return _resume(workspace, environment, release, change, progress)
+            return _resume(asked, dry_run, progress)
         runs.nothing_open(workspace, environment)
-        return _promote(workspace, environment, release, change, dry_run, progress)
+        return _promote(asked, dry_run, progress)
 
 
-def _promote(
-    workspace: Workspace,
-    environment: Environment,
-    release: Release,
-    change: str,
-    dry_run: bool,
-    progress: Progress,
-) -> Promoted:
-    state = workspace.state
-    seen = gatekeeping.see(workspace, release)
-    if seen.store_problems:
-        answer = _decide(workspace, environment, release, change, seen, dry_run)
-        raise _damaged(release, seen.store_problems, answer.decision)
-    running = state.environment(environment.name).running
+@dataclass
+class _Asked:
+    """What is asked of the gate."""
+
+    workspace: Workspace
+    environment: Environment
+    release: Release
+    change: str
+    action: Literal["promote", "resume"] = "promote"
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What is so outside the ledger."""
+        return gatekeeping.see(self.workspace, self.release)
+
+    def decide(self, *, record: bool) -> Promoted:
+        """What the gate says now, recorded or not."""
+        decision = gatekeeping.ask(
+            self.workspace,
+            self.release,
+            self.environment,
+            self.change,
+            actor=self.workspace.me,
+            landscape=self.workspace.landscape,
+            state=self.workspace.state,
+            seen=self.seen,
+            action=self.action,
+        )
+        name = None
+        if record:
+            name, act = gatekeeping.to_draft(
+                self.workspace, decision, self.workspace.landscape, self.seen, self.release
+            )
+            self.workspace.record(act)
+        answer = gatekeeping.as_json(self.workspace, decision, name)
+        return Promoted(answer, decision.outcome == "allowed")
+
+
+def _promote(asked: _Asked, dry_run: bool, progress: Progress) -> Promoted:
+    from otapgate.execution.promotion import Promotion
+
+    workspace, environment = asked.workspace, asked.environment
+    if asked.seen.store_problems:
+        answer = asked.decide(record=not dry_run)
+        raise _damaged(asked.release, asked.seen.store_problems, answer.decision)
+    promoted = asked.decide(record=False)
+    if dry_run:
+        return promoted
+    if not promoted.allowed:
+        return asked.decide(record=True)
+    running = workspace.state.environment(environment.name).running
     previous = running.release if running is not None else None
     run_id = new_id("prom")
-    promoted: Promoted | None = None
+    begun = False
     try:
-        with runs.planned(workspace, environment, release, previous, run_id, progress) as plan:
-            promoted = _guarded(workspace, plan, release, change, seen, dry_run)
-            return promoted
+        with runs.planned(
+            workspace, environment, asked.release, previous, run_id, progress
+        ) as plan:
+            # Whatever can be found out beforehand is, so that nothing comes in between the
+            # decision, its entry and that of the beginning.
+            Promotion(plan).check()
+            runs.guard(plan)
+            promoted, entries = _begin(asked, plan)
+            if not promoted.allowed:
+                return promoted
+            begun = True
+            return _finish(asked, plan, promoted.decision, entries, Promotion(plan).run())
     finally:
-        if promoted is None or promoted.promotion is None:
-            # Refused, or stopped before anything began. An open promotion keeps its folder.
-            workspace._state = None
-            if not _is_open(workspace, environment, run_id):
-                runs.forget(workspace, run_id)
+        if not begun and not _is_open(workspace, environment, run_id):
+            runs.forget(workspace, run_id)
+
+
+TRIES = 5
+"""How often the gate is asked again because somebody wrote something meanwhile."""
+
+
+def _begin(asked: _Asked, plan: Plan) -> tuple[Promoted, list[int]]:
+    """Decide, and write that it begins right after the decision; or that it is refused."""
+    workspace, release = asked.workspace, asked.release
+    for _attempt in range(TRIES):
+        try:
+            promoted = asked.decide(record=True)
+            if not promoted.allowed:
+                return promoted, []
+            started = p.PromotionStarted(
+                plan.promotion_id,
+                str(promoted.decision["id"]),
+                release.digest,
+                plan.previous.digest if plan.previous is not None else None,
+                plan.environment.name,
+                asked.change,
+            )
+            act = draft("promotion-started", started, [(release.name, release.digest)])
+            return promoted, [workspace.record(act)]
+        except errors.BadInput as error:
+            if error.code != "act-without-effect":
+                raise
+    raise errors.Busy(
+        "ledger-busy",
+        _("Others keep writing in the ledger, so that no decision stays true until the"
+          " promotion begins; nothing was done."),
+        remedy=_("try again in a moment"),
+    )  # fmt: skip
 
 
 def _is_open(workspace: Workspace, environment: Environment, run_id: str) -> bool:
+    workspace._state = None
     try:
         open_ = workspace.state.environment(environment.name).unfinished
     except errors.OtapgateError:
         return True  # when in doubt, keep what could be needed
     return open_ is not None and open_.id == run_id
-
-
-def _guarded(
-    workspace: Workspace, plan: Plan, release: Release, change: str, seen: Seen, dry_run: bool
-) -> Promoted:
-    """Decide, with Ansible's own view of the inventory asked meanwhile; then run."""
-    from otapgate.execution.guard import check_release, start_inventory_check
-    from otapgate.execution.promotion import Promotion
-
-    guard = start_inventory_check(plan)
-    try:
-        promoted = _decide(workspace, plan.environment, release, change, seen, dry_run)
-        if dry_run or not promoted.allowed:
-            return promoted
-        problems = [*check_release(plan), *guard.result()]
-    finally:
-        guard.cancel()
-    if problems:
-        raise errors.BadInput(
-            "inventory-escapes",
-            _(
-                "Ansible would reach other hosts than those of {environment}; nothing was done."
-            ).format(environment=plan.environment.name),
-            problems=tuple(problems),
-            where=plan.environment.file,
-        )
-    started = p.PromotionStarted(
-        plan.promotion_id,
-        str(promoted.decision["id"]),
-        release.digest,
-        plan.previous.digest if plan.previous is not None else None,
-        plan.environment.name,
-        change,
-    )
-    subjects = [(release.name, release.digest)]
-    entries = [workspace.record(draft("promotion-started", started, subjects))]
-    result = Promotion(plan).run()
-    return _finish(workspace, plan, release, promoted.decision, entries, result)
-
-
-def _decide(
-    workspace: Workspace,
-    environment: Environment,
-    release: Release,
-    change: str,
-    seen: Seen,
-    dry_run: bool,
-) -> Promoted:
-    """Ask the gate and, but for a dry run, record what it says."""
-    decision = gatekeeping.ask(
-        workspace,
-        release,
-        environment,
-        change,
-        actor=workspace.me,
-        landscape=workspace.landscape,
-        state=workspace.state,
-        seen=seen,
-    )
-    decided = None if dry_run else _record_decision(workspace, decision, seen, release)
-    answer = gatekeeping.as_json(workspace, decision, decided)
-    return Promoted(answer, decision.outcome == "allowed")
 
 
 def _damaged(release: Release, files: tuple[str, ...], answer: dict[str, Any]) -> errors.Integrity:
@@ -174,12 +190,6 @@ def _damaged(release: Release, files: tuple[str, ...], answer: dict[str, Any]) -
     )  # fmt: skip
     error.data = {"decision": answer}
     return error
-
-
-def _record_decision(workspace: Workspace, decision: Decision, seen: Seen, release: Release) -> str:
-    name, act = gatekeeping.to_draft(workspace, decision, workspace.landscape, seen, release)
-    workspace.record(act)
-    return name
 
 
 def record_end(
@@ -208,17 +218,16 @@ def record_end(
 
 
 def _finish(
-    workspace: Workspace,
+    asked: _Asked,
     plan: Plan,
-    release: Release,
     answer: dict[str, Any],
     entries: list[int],
     result: PromotionResult,
 ) -> Promoted:
     if result.outcome != "unfinished":
-        entries += record_end(workspace, plan, release, result)
+        entries += record_end(asked.workspace, plan, asked.release, result)
         if result.outcome == "succeeded":
-            runs.prune(workspace, plan.environment)
+            runs.prune(asked.workspace, plan.environment)
     return Promoted(
         answer,
         True,
@@ -248,15 +257,11 @@ def _finish(
     )
 
 
-def _resume(
-    workspace: Workspace,
-    environment: Environment,
-    release: Release,
-    change: str,
-    progress: Progress,
-) -> Promoted:
+def _resume(asked: _Asked, dry_run: bool, progress: Progress) -> Promoted:
+    """Go on with what was begun, if the gate still allows it; rolling back it always does."""
     from otapgate.execution.promotion import Promotion
 
+    workspace, environment = asked.workspace, asked.environment
     open_ = workspace.state.environment(environment.name).unfinished
     if open_ is None or open_.kind != "promotion":
         raise errors.BadInput(
@@ -266,17 +271,14 @@ def _resume(
             ),
             remedy="otapgate status",
         )
-    if open_.release != release.digest or open_.change != change:
+    if open_.release != asked.release.digest or open_.change != asked.change:
         raise runs.busy(workspace, open_)
-    answer = _decision_of(workspace, open_.id)
-    with runs.planned(workspace, environment, release, open_.previous, open_.id, progress) as plan:
-        return _finish(workspace, plan, release, answer, [], Promotion(plan).resume())
-
-
-def _decision_of(workspace: Workspace, promotion: str) -> dict[str, Any]:
-    """The decision that an unfinished promotion rests on, as it was recorded."""
-    wanted = ""
-    for _position, statement, _by in workspace.statements("promotion-started"):
-        if statement.predicate["promotion"] == promotion:
-            wanted = statement.predicate["decision"]
-    return next((d for d in gatekeeping.recorded(workspace) if d["id"] == wanted), {})
+    asked.action = "resume"
+    promoted = asked.decide(record=not dry_run)
+    if dry_run or not promoted.allowed:
+        return promoted
+    with runs.planned(
+        workspace, environment, asked.release, open_.previous, open_.id, progress
+    ) as plan:
+        runs.guard(plan)
+        return _finish(asked, plan, promoted.decision, [], Promotion(plan).resume())

@@ -37,6 +37,7 @@ def rehearse(
         )
     with runs.held(workspace, environment, f"otapgate rehearse {release.name}") as state:
         runs.nothing_open(workspace, environment)
+        runs.accepted(workspace, environment)
         running = state.environment(environment.name).running
         if running is not None and running.release == release.digest:
             raise errors.BadInput(
@@ -50,6 +51,7 @@ def rehearse(
         previous = running.release if running is not None else None
         run_id = new_id("rehearsal")
         with runs.planned(workspace, environment, release, previous, run_id, progress) as plan:
+            runs.guard(plan, with_previous=True)
             result = carry_out(plan, faults)
         if result.outcome == "unfinished":
             raise errors.Failed(

@@ -58,6 +58,7 @@ def rollback(
     workspace.require("administrator", "robot", street=environment.street)
     command = f"otapgate rollback {environment.name}"
     with runs.held(workspace, environment, command):
+        runs.accepted(workspace, environment)
         way = _way(workspace, environment)
         target = workspace.state.releases.get(way.previous or "")
         answer = {
@@ -78,6 +79,7 @@ def rollback(
         with runs.planned(
             workspace, environment, way.release, way.previous, way.run_id, progress
         ) as plan:
+            runs.guard(plan)
             if way.since:
                 _begin(workspace, environment, way)
             kind: Literal["promotion", "rehearsal"]

@@ -7,9 +7,8 @@ What each of them does with it is in `promotion`, `rollback`, `rehearsal` and
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,46 @@ def held(workspace: Workspace, environment: Environment, command: str) -> Iterat
 
     with EnvironmentLock(workspace.root, environment.name, command):
         yield workspace.verified()
+
+
+def accepted(workspace: Workspace, environment: Environment) -> None:
+    """Raises BadInput unless the environment's owner accepted it as its file says now: what
+    the gate asks of a promotion, asked of whatever else runs playbooks there."""
+    known = workspace.state.environment(environment.name).accepted
+    if known is None or known.act.description != environment.digest:
+        raise errors.BadInput(
+            "environment-unaccepted",
+            _("{environment} isn't accepted by its owner as it is described now.").format(
+                environment=environment.name
+            ),
+            remedy=f"otapgate env accept {environment.name}",
+            where=environment.file,
+        )
+
+
+def guard(plan: Plan, *, with_previous: bool = False) -> None:
+    """Raises BadInput (`inventory-escapes`) when Ansible, by its own account or by what the
+    playbooks say, would reach anything but the environment's hosts. `with_previous` where
+    playbooks of the release before run too."""
+    from otapgate.execution.guard import check_release, start_inventory_check
+
+    listed = start_inventory_check(plan)
+    try:
+        problems = check_release(plan)
+        if with_previous and plan.previous is not None:
+            problems += check_release(plan.for_previous())
+        problems += listed.result()
+    finally:
+        listed.cancel()
+    if problems:
+        raise errors.BadInput(
+            "inventory-escapes",
+            _(
+                "Ansible would reach other hosts than those of {environment}; nothing was done."
+            ).format(environment=plan.environment.name),
+            problems=tuple(problems),
+            where=plan.environment.file,
+        )
 
 
 def nothing_open(workspace: Workspace, environment: Environment) -> None:
@@ -190,7 +229,10 @@ def run_folder(workspace: Workspace, run_id: str) -> Path:
 
 def forget(workspace: Workspace, run_id: str) -> None:
     """Remove the folder of a run that nothing can need any more."""
-    shutil.rmtree(run_folder(workspace, run_id), ignore_errors=True)
+    from otapgate.release.unpack import remove
+
+    with suppress(OSError):  # what stays costs room, nothing else
+        remove(run_folder(workspace, run_id))
 
 
 def prune(workspace: Workspace, environment: Environment) -> None:

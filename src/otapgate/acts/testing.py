@@ -5,12 +5,12 @@ Norms CH05-02 to CH05-06.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otapgate import errors
+from otapgate.acts import runs
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.releases import manifest
 from otapgate.acts.workspace import Workspace, new_id
@@ -117,23 +117,26 @@ def run(
             ),
             remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
         )
+    runs.accepted(workspace, environment)
     registered = _registered(workspace, plan, release.latest.app)
     run_id = new_id("run")
-    folder = workspace.hidden / "runs" / run_id
-    folder.mkdir(parents=True, mode=0o700)
-    with (
-        EnvironmentLock(workspace.root, environment.name, f"otapgate test run {release.name}"),
-        tempfile.TemporaryDirectory(dir=folder) as scratch,
-    ):
-        result = carry_out(
-            load_bundle(workspace.store, registered.act.digest),
-            manifest=manifest(workspace, release.digest),
-            environment=environment,
-            workdir=Path(scratch),
-            store=workspace.store,
-            ansible=playbook_runner(workspace.root, environment, folder),
-            on_case=on_case,
-        )
+    folder = runs.run_folder(workspace, run_id)
+    scratch = folder / "work"
+    scratch.mkdir(parents=True, mode=0o700)
+    folder.chmod(0o700)
+    try:
+        with EnvironmentLock(workspace.root, environment.name, f"otapgate test run {release.name}"):
+            result = carry_out(
+                load_bundle(workspace.store, registered.act.digest),
+                manifest=manifest(workspace, release.digest),
+                environment=environment,
+                workdir=scratch,
+                store=workspace.store,
+                ansible=playbook_runner(workspace.root, environment, folder),
+                on_case=on_case,
+            )
+    finally:
+        runs.forget(workspace, run_id)  # its evidence is in the store
     predicate = p.TestRun(
         run_id,
         release.digest,

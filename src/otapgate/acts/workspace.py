@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 DIRECTORY = ".otapgate"
 
 
-_SHAPE = 2
+_SHAPE = 3
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 
@@ -167,7 +167,7 @@ class Workspace:
             parsed = parse(statement)
             fingerprint = signer_fingerprint(signature)
         except ValueError as error:
-            state.problems.append(f"{position}: {error}")
+            state.void[position] = str(error)
             state.size = position + 1
             return str(error)
         return fold(state, position, parsed, fingerprint)
@@ -212,7 +212,11 @@ class Workspace:
             raise errors.Integrity(
                 "ledger-damaged",
                 _("The ledger doesn't verify; nothing was done."),
-                remedy=_("otapgate log verify tells what is wrong and where"),
+                remedy=_(
+                    "otapgate log verify tells what is wrong and where; once looked into, a role"
+                    " administrator ends what merely has no effect: otapgate log dismiss N"
+                    " --because TEXT"
+                ),
                 problems=tuple(shown),
             )
         self._state = found.state

@@ -67,86 +67,164 @@ class _File(BaseModel):
 class ColumnFile(_File):
     """One column: its transform and that transform's options. A bare word is a transform."""
 
-    transform: Transform
-    domain: StrictStr | None = None
-    value: StrictStr | StrictInt | None = None
-    format: StrictStr | None = None
-    prefix: StrictStr | None = None
-    sources: list[StrictStr] | None = Field(default=None, alias="from")
-    host: StrictStr | None = None
-    days: StrictInt | None = Field(default=None, ge=1, le=3650)
-    by: StrictStr | None = None
-    to: StrictStr | None = None
-    mode: Literal["redact", "replace"] | None = None
-    text: StrictStr | None = None
-    template: StrictStr | None = None
-    column: StrictStr | None = None
-    cases: dict[str, Column] | None = None
-    otherwise: Column | None = None
-    keep_values: list[StrictStr] | None = None
-    unique: StrictBool | None = None
-    scan: StrictBool | None = None
-    reason: StrictStr | None = None
+    transform: Transform = Field(description="What happens to its values.")
+    domain: StrictStr | None = Field(
+        default=None,
+        description="Columns with the same domain give the same value the same pseudonym; for "
+        "fake it is the vocabulary as well, such as person.full_name.",
+    )
+    value: StrictStr | StrictInt | None = Field(
+        default=None, description="constant: the value that all get."
+    )
+    format: StrictStr | None = Field(
+        default=None, description="permute: bsn, iban or digits:N, with N from 6 to 18."
+    )
+    prefix: StrictStr | None = Field(default=None, description="pseudonym: what it begins with.")
+    sources: list[StrictStr] | None = Field(
+        default=None,
+        alias="from",
+        description="email: columns of the same row whose new values make the part before @.",
+    )
+    host: StrictStr | None = Field(
+        default=None,
+        description="email: the part after @, under .invalid, .test or .example; left out it is "
+        "example.invalid.",
+    )
+    days: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=3650,
+        description="date_shift: how many days it moves at most; left out it is 30.",
+    )
+    by: StrictStr | None = Field(
+        default=None, description="date_shift: the column that says whose date it is."
+    )
+    to: StrictStr | None = Field(
+        default=None, description="generalise: year, month, decade or prefix:N."
+    )
+    mode: Literal["redact", "replace"] | None = Field(
+        default=None,
+        description="free_text: redact takes all of it out, replace the known values, addresses "
+        "and numbers in it; left out it is redact.",
+    )
+    text: StrictStr | None = Field(default=None, description="free_text: what comes in its place.")
+    template: StrictStr | None = Field(
+        default=None,
+        description="template: a text with new values of the row, such as {first} {last}.",
+    )
+    column: StrictStr | None = Field(
+        default=None, description="case: the column of the same row that says which case it is."
+    )
+    cases: dict[str, Column] | None = Field(
+        default=None, description="case: by value of that column, what happens."
+    )
+    otherwise: Column | None = Field(
+        default=None, description="case: what happens to all other values."
+    )
+    keep_values: list[StrictStr] | None = Field(
+        default=None, description="Texts that stay as they are, such as admin."
+    )
+    unique: StrictBool | None = Field(
+        default=None, description="fake: true gives different values different names."
+    )
+    scan: StrictBool | None = Field(
+        default=None,
+        description="false: its values are not looked for in the result; needs a reason.",
+    )
+    reason: StrictStr | None = Field(default=None, description="Why it is so.")
 
 
-Column = Annotated[ColumnFile, BeforeValidator(_shorthand)]
+Column = Annotated[
+    ColumnFile, BeforeValidator(_shorthand, json_schema_input_type=Transform | ColumnFile)
+]
 
 
 class TableFile(_File):
     """One table or pattern: exactly one of `keep: all`, `empty: true`, `columns`."""
 
-    keep: Literal["all"] | None = None
-    empty: Literal[True] | None = None
-    scan: Literal[False] | None = None
-    reason: StrictStr | None = None
-    columns: dict[str, Column] | None = None
+    keep: Literal["all"] | None = Field(
+        default=None, description="all: every row as it is, since none is about a person."
+    )
+    empty: Literal[True] | None = Field(
+        default=None, description="true: no rows; for sessions and logs."
+    )
+    scan: Literal[False] | None = Field(
+        default=None,
+        description="false: texts of an emptied table are not looked for in the result.",
+    )
+    reason: StrictStr | None = Field(
+        default=None, description="Why; compulsory with keep and with scan."
+    )
+    columns: dict[str, Column] | None = Field(
+        default=None, description="Column name or pattern, and what happens to it."
+    )
 
 
 class SeenFile(_File):
     """A table when the plan was written."""
 
-    columns: list[StrictStr]
-    digest: StrictStr = Field(pattern=r"^[0-9a-f]{16}$")
+    columns: list[StrictStr] = Field(description="Its columns.")
+    digest: StrictStr = Field(pattern=r"^[0-9a-f]{16}$", description="Of how it was defined.")
 
 
 class SchemaFile(_File):
     """The schema that the plan was written for."""
 
-    digest: StrictStr = Field(pattern=r"^sha256:[0-9a-f]{64}$")
-    tables: dict[str, SeenFile]
+    digest: StrictStr = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$", description="Of all tables together."
+    )
+    tables: dict[str, SeenFile] = Field(description="Every table by name.")
 
 
 class GroupFile(_File):
-    """A k-anonymity demand."""
+    """A k-anonymity demand: no combination of values with fewer rows than k."""
 
-    table: StrictStr
-    columns: list[StrictStr] = Field(min_length=1)
-    k: StrictInt = Field(ge=2)
+    table: StrictStr = Field(description="The table.")
+    columns: list[StrictStr] = Field(
+        min_length=1, description="Columns that together could point at somebody."
+    )
+    k: StrictInt = Field(ge=2, description="How many rows share each combination at least.")
 
 
 class IgnoreFile(_File):
     """A column of the result in which hits don't count."""
 
-    column: StrictStr
-    reason: StrictStr = Field(min_length=10)
+    column: StrictStr = Field(description="TABLE.COLUMN.")
+    reason: StrictStr = Field(min_length=10, description="Why a hit there is no leak.")
 
 
 class ScanFile(_File):
     """Settings of the leak scan."""
 
-    ignore: list[IgnoreFile] = []
+    ignore: list[IgnoreFile] = Field(
+        default=[], description="Columns of the result in which hits don't count."
+    )
 
 
 class PlanFile(_File):
-    """A whole anonymisation plan."""
+    """An anonymisation plan: what may leave production, and in what form (CH04-07)."""
 
-    name: StrictStr = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    locale: Literal["nl_NL", "en_GB"] = "nl_NL"
-    database_schema: SchemaFile = Field(alias="schema")
-    every_table: dict[str, Column] = {}
-    tables: dict[str, TableFile]
-    k_anonymity: list[GroupFile] = []
-    scan: ScanFile = ScanFile()
+    name: StrictStr = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="The plan's name.")
+    locale: Literal["nl_NL", "en_GB"] = Field(
+        default="nl_NL", description="Of which country invented names and places are."
+    )
+    database_schema: SchemaFile = Field(
+        alias="schema",
+        description="The tables and columns that it was written for; `otapgate anonymize init` "
+        "writes this part.",
+    )
+    every_table: dict[str, Column] = Field(
+        default={}, description="What happens to a column of that name in whatever table."
+    )
+    tables: dict[str, TableFile] = Field(
+        description="Table name or pattern, and what happens to it. An exact name goes first."
+    )
+    k_anonymity: list[GroupFile] = Field(
+        default=[], description="Which combinations of values may not be rare."
+    )
+    scan: ScanFile = Field(
+        default=ScanFile(), description="Settings of the search for leaks in the result."
+    )
 
 
 def read(path: Path, file: str) -> tuple[typed.Plan | None, list[Problem]]:

@@ -249,6 +249,14 @@ COMMANDS: dict[str, Command | Group] = {
                 "log:checkpoint", N_("The ledger's head, signed, to be kept elsewhere."),
                 "otapgate log checkpoint -o checkpoint.txt",
             ),
+            "dismiss": Command(
+                "log:dismiss", N_("Say that entries without effect were looked into."),
+                "otapgate log dismiss 41 --because 'tried with a revoked key; spoken to'",
+            ),
+            "clock": Command(
+                "log:clock", N_("Set the ledger's time right after an entry from the future."),
+                "otapgate log clock --because 'the new laptop was a year ahead'",
+            ),
             "move": Command("log:move", N_("Say that the ledger lives here from now on."),
                             "otapgate log move --because 'new server'"),
         },

@@ -112,6 +112,34 @@ def checkpoint(
     return Reply({"checkpoint": text}, text.rstrip("\n"))
 
 
+def dismiss(
+    entries: Annotated[list[int], typer.Argument(metavar="N", help=_("The entries' numbers."))],
+    because: Annotated[str, typer.Option("--because", help=_("What came of looking into it."))],
+    dry_run: DryRun = False,
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        draft = logbook.dismiss(workspace, entries, because)
+        text = _("Looked into, without effect, and in nobody's way any more: {entries}.").format(
+            entries=", ".join(map(str, entries))
+        )
+        return recorded(workspace, draft, {"dismissed": entries}, text, dry_run)
+
+
+def clock(
+    because: Annotated[str, typer.Option("--because", help=_("How the wrong time came in."))],
+    dry_run: DryRun = False,
+) -> Reply:
+    from otapgate.acts import logbook
+
+    with open_workspace() as workspace:
+        draft = logbook.correct_clock(workspace, because)
+        now = workspace.now().isoformat(timespec="seconds")
+        text = _("The ledger's time is {now} from here on.").format(now=now)
+        return recorded(workspace, draft, {"now": now}, text, dry_run)
+
+
 def move(
     because: Annotated[str, typer.Option("--because", help=_("Why the ledger moved."))],
 ) -> Reply:

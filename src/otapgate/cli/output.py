@@ -127,7 +127,7 @@ def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) 
         return
     lines = [f"otapgate: {error.message}"]
     if error.where and error.where not in error.message:
-        lines.append(f"   {_('in')} {error.where}")
+        lines.append("   " + _("in {place}").format(place=error.where))
     for x in error.problems:
         lines.append(f"   {x.where}: {x.message}" if x.where else f"   {x.message}")
         if x.remedy:

@@ -31,7 +31,9 @@ def promote(
         )
     data: dict[str, Any] = {"decision": found.decision}
     if not found.allowed:
-        return Reply(data, lambda: findings_text(found.decision), ok=False, exit=Exit.REFUSED)
+        ending = f"\n\n   → otapgate rollback {to}" if resume else ""
+        return Reply(data, lambda: findings_text(found.decision) + ending, ok=False,
+                     exit=Exit.REFUSED)  # fmt: skip
     if found.promotion is None:
         text = findings_text(found.decision) + "\n" + _("Nothing was done (--dry-run).")
         return Reply({**data, "dry_run": True}, text)

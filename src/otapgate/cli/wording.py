@@ -28,8 +28,9 @@ def page(text: str) -> str:
         lines.append(line)
     found = "\n".join(lines)
     found = found.replace("Show this message and exit.", _("Show this and stop."))
-    found = re.sub(r"\[(?:default: (\S+); )?required\]", f"[{_('required')}]", found)
-    return re.sub(r"\[default: ", f"[{_('by default')}: ", found)
+    required, default = _("required"), _("by default")
+    found = re.sub(r"\[(?:default: (\S+); )?required\]", f"[{required}]", found)
+    return re.sub(r"\[default: ", f"[{default}: ", found)
 
 
 def usage(error: Any) -> str:

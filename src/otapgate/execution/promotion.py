@@ -62,8 +62,16 @@ class Promotion:
 
     # -- what a caller does
 
+    def check(self) -> None:
+        """Whether the way forward and the way back are there at all; touches and writes
+        nothing. Raises BadInput (`playbook-missing`, `wheel-invalid`)."""
+        for name in ("deploy.yml", "verify.yml", "rollback.yml"):
+            self.plan.playbook(name)
+        expected_installs(self.plan.manifest, self.plan.release_tree)
+
     def run(self) -> PromotionResult:
-        """From the beginning. Raises Usage (`run-exists`) when the run has a journal."""
+        """From the beginning. Raises Usage (`run-exists`) when the run has a journal, and
+        what `check` raises."""
         if self.journal.exists():
             raise Usage(
                 "run-exists",
@@ -74,40 +82,42 @@ class Promotion:
 
     def resume(self) -> PromotionResult:
         """Go on after a kill: from the beginning when the snapshot wasn't whole, back when
-        it was going back, else deploy again. Raises Usage (`nothing-to-resume`) and
-        Integrity (`run-differs`)."""
+        it was going back, else deploy again. Where the journal says that it ended, that is
+        looked at again before anybody signs for it. Raises Integrity (`run-differs`)."""
+        if not self.journal.exists():
+            return self.run()
         state = self._state()
-        if state.result is not None and state.result.outcome != "unfinished":
-            return state.result
-        if self.kind == "rehearsal" or state.rolling_back:
+        if self.kind == "rehearsal" or state.rolling_back or state.ended_back:
             return self.go_back()
         runner.clear_scratch(self.plan.run_dir)
         self.journal.append("resume", "noted")
+        if state.result is not None:
+            return self._guarded(self._verified)
         return self._guarded(self._deployed if state.snapshot_done else self._forward)
 
     def go_back(self) -> PromotionResult:
         """Back to the state before: of an unfinished run, or of a finished one as long as
-        its folder and snapshot are kept. Where going back failed before, it is compared
+        its folder and snapshot are kept. Where going back ended before, it is compared
         first: who mended by hand what was left doesn't want the playbooks over it again."""
+        if not self.journal.exists():
+            self._note_plan()  # killed before the first line: nothing was touched
         state = self._state()
         runner.clear_scratch(self.plan.run_dir)
         if not state.deploy_begun:
             return self.finish("rolled-back", (), _("Nothing had been touched."), touched=False)
-        if state.result is not None and state.result.outcome == "rolled-back":
-            return state.result
-        if state.result is not None and state.result.outcome == "failed":
+        if state.ended_back:
             return self._guarded(self._mended)
         return self._guarded(lambda: self._back(None))
 
     # -- the way forward
 
     def begin(self) -> None:
-        """Write the journal's first record. Raises BadInput (`playbook-missing`,
-        `wheel-invalid`) before anything is touched: the way back must be there first."""
+        """`check`, then the journal's first record, before anything is touched."""
+        self.check()
+        self._note_plan()
+
+    def _note_plan(self) -> None:
         plan = self.plan
-        for name in ("deploy.yml", "verify.yml", "rollback.yml"):
-            plan.playbook(name)
-        expected_installs(plan.manifest, plan.release_tree)
         self.journal.append(
             "plan",
             "noted",
@@ -128,6 +138,12 @@ class Promotion:
     def _deployed(self) -> PromotionResult:
         try:
             self.deploy()
+        except StepFailed as failure:
+            return self._back(failure)
+        return self._verified()
+
+    def _verified(self) -> PromotionResult:
+        try:
             self.verify()
         except StepFailed as failure:
             return self._back(failure)
@@ -280,9 +296,10 @@ class Promotion:
     def _state(self) -> RunState:
         state = run_state(self.plan.run_dir)
         if state is None:
-            raise Usage(
-                "nothing-to-resume",
-                _("There is no run in {path}.").format(path=self.plan.run_dir),
+            raise Integrity(
+                "run-damaged",
+                _("The journal of the run in {path} is damaged.").format(path=self.plan.run_dir),
+                where=str(self.plan.run_dir),
             )
         plan = self.plan
         previous = plan.previous.digest if plan.previous else None

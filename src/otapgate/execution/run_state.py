@@ -61,6 +61,11 @@ class RunState(msgspec.Struct, frozen=True):
     """Set when the run ended; it may have been killed before the ledger heard of it."""
 
     @property
+    def ended_back(self) -> bool:
+        """Whether going back came to an end, well or not."""
+        return self.result is not None and self.result.outcome in ("rolled-back", "failed")
+
+    @property
     def failed(self) -> bool:
         """Whether going back was tried and left something."""
         return self.result is not None and self.result.outcome == "failed"

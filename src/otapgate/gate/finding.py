@@ -73,7 +73,8 @@ class Action(Value, frozen=True):
     change: str
     actor: str
     """Person id of who would promote; "" when only explaining without a key."""
-    action: Literal["promote"] = "promote"
+    action: Literal["promote", "resume"] = "promote"
+    """`resume`: go on with the promotion of this release that was cut off there."""
 
 
 class Seen(Value, frozen=True):

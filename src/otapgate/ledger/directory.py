@@ -109,6 +109,11 @@ class Directory(msgspec.Struct):
         living = any(k.fingerprint == fingerprint and k.revoked is None for k in person.keys)
         return owner if living else None
 
+    def since(self, fingerprint: str) -> int:
+        """Position of the entry by which a living key came to stand for its person."""
+        keys = self.people[self.owners[fingerprint]].keys
+        return next(k.since for k in keys if k.fingerprint == fingerprint)
+
     def roles(self, person: str, day: str, street: str | None = None) -> set[Role]:
         """The living roles of a person on a day, on a street or anywhere."""
         return {s.role for s in self.seats if s.person == person and s.holds(day, street)}

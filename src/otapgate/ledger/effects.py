@@ -24,8 +24,9 @@ from otapgate.ledger.records import (
 from otapgate.ledger.sshsig import fingerprint_of_line
 from otapgate.ledger.statement import Statement
 
-DECISION_LIFE = 3600.0
-"""Seconds within which a promotion must begin after the decision that allows it."""
+MADE_WITHIN = 300.0
+"""Seconds between the moment that a decision is about and its signature, and from there to
+that of the promotion which it allows."""
 
 
 def moment(at: str) -> float:
@@ -88,14 +89,19 @@ def apply(  # noqa: PLR0912 - one case an act
         case p.TestRun() | p.Rehearsal() | p.Acceptance() | p.SignOff():
             return _apply_evidence(state, position, at, by, predicate)
         case p.Decision():
-            return _apply_decision(state, at, by, predicate)
+            return _apply_decision(state, position, statement, by, predicate)
         case (
             p.PromotionStarted()
             | p.PromotionFinished()
             | p.RollbackStarted()
             | p.RollbackFinished()
         ):
-            return _apply_promotion(state, at, by, predicate)
+            return _apply_promotion(state, position, at, by, predicate)
+        case p.EntriesDismissed(entries=entries):
+            return _dismiss(state, entries)
+        case p.ClockCorrected():
+            if moment(at) >= moment(state.last_at):
+                return _("the clock needs no correction")
         case p.LedgerMoved(place=place):
             state.place = place
         case _:  # pragma: no cover - ACTS and these cases are the same set
@@ -138,18 +144,34 @@ def _apply_build(
     return None
 
 
-def _apply_decision(state: State, at: str, by: str, decision: p.Decision) -> str | None:
+def _dismiss(state: State, entries: tuple[int, ...]) -> str | None:
+    if not entries or any(n not in state.void for n in entries):
+        return _("those entries aren't in anybody's way")
+    for n in entries:
+        state.dismissed[n] = state.void.pop(n)
+    return None
+
+
+def _apply_decision(
+    state: State, position: int, statement: Statement, by: str, decision: p.Decision
+) -> str | None:
+    at, head = statement.at, statement.head
     if decision.actor != by:
         return _("the decision was asked for by somebody else than its signer")
-    state.decisions += 1
+    if (decision.size, decision.root) != (head.size, head.root):
+        return _("the decision was made on another log than its signer saw")
+    if not _is_moment(decision.now) or abs(moment(decision.now) - moment(at)) > MADE_WITHIN:
+        return _("the decision wasn't made when it was signed")
     if decision.outcome == "allowed":
-        now = moment(at)
-        state.allowed = {
-            k: a for k, a in state.allowed.items() if now - moment(a.at) <= DECISION_LIFE
-        }
-        state.allowed[decision.decision] = Allowed(
-            decision.release, decision.environment, decision.change, at, by
-        )
+        # Nothing may have come in since that the decision knows nothing of.
+        if decision.size != position or decision.policy != state.policy:
+            return _("the decision was made on something else than what was so then")
+        if decision.action == "promote":
+            state.allowed = Allowed(
+                decision.decision, decision.release, decision.environment, decision.change,
+                at, by, position,
+            )  # fmt: skip
+    state.decisions += 1
     return None
 
 
@@ -215,6 +237,7 @@ def _apply_evidence(
 
 def _apply_promotion(
     state: State,
+    position: int,
     at: str,
     by: str,
     predicate: p.PromotionStarted | p.PromotionFinished | p.RollbackStarted | p.RollbackFinished,
@@ -229,19 +252,22 @@ def _apply_promotion(
         )
     now = known.running.release if known.running is not None else None
     if isinstance(predicate, p.PromotionStarted):
-        allowed = state.allowed.get(predicate.decision)
-        if (
-            allowed is None
-            or (allowed.release, allowed.environment, allowed.change, allowed.by)
-            != (predicate.release, predicate.environment, predicate.change, by)
-            or moment(at) - moment(allowed.at) > DECISION_LIFE
-        ):
-            return _("no decision allowed this promotion")
+        # Right after its decision: what came in between could have changed it.
+        found = state.allowed
+        late = found is not None and moment(at) - moment(found.at) > MADE_WITHIN
+        if late or found is None or (
+            found.decision, found.release, found.environment, found.change, found.by,
+            found.position,
+        ) != (
+            predicate.decision, predicate.release, predicate.environment, predicate.change, by,
+            position - 1,
+        ):  # fmt: skip
+            return _("no decision allowed this promotion, or something came in after it")
         if predicate.previous != now:
             return _("{environment} runs something else than this promotion begins with").format(
                 environment=predicate.environment
             )
-        del state.allowed[predicate.decision]
+        state.allowed = None
         state.environments[predicate.environment] = known
         known.unfinished = Unfinished(
             predicate.promotion, "promotion", predicate.environment, predicate.release,

@@ -17,18 +17,25 @@ import msgspec
 Name: TypeAlias = Annotated[str, msgspec.Meta(extra={"checked": "name"})]
 """What things are called. They end up in commands that people copy from a remedy, so
 nothing that a shell or a terminal takes for more than a word."""
+Id: TypeAlias = Annotated[str, msgspec.Meta(extra={"checked": "id"})]
+"""What otapgate calls a run, a decision or a dataset: `prom-3f9a1c0b2d4e`. Folders are
+named by it, here and on hosts, so it can't be a path."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!~@:/-]{0,127}")
-_Find: TypeAlias = Callable[[Any], Iterator[str]]
+_WORDS = {
+    "name": re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._+!~@:/-]{0,127}"),
+    "id": re.compile(r"[a-z][a-z0-9-]{0,63}"),
+}
+_Find: TypeAlias = Callable[[Any], Iterator[tuple[str, str]]]
+"""Finds words in a value, each with what it must be: `name` or `id`."""
 
 
 def check(plain: dict[str, Any], kind: type[msgspec.Struct]) -> None:
-    """Raise msgspec.ValidationError unless every `Name` of the class is one in `plain`,
-    from which a value of the class could be made."""
+    """Raise msgspec.ValidationError unless every `Name` and `Id` of the class is one in
+    `plain`, from which a value of the class could be made."""
     find = _finder_of(kind)
-    for name in find(plain) if find is not None else ():
-        if not _NAME.fullmatch(name):
-            raise msgspec.ValidationError(f"{name!a} can't be a name")
+    for what, word in find(plain) if find is not None else ():
+        if not _WORDS[what].fullmatch(word):
+            raise msgspec.ValidationError(f"{word!a} can't be a name")
 
 
 @cache
@@ -43,8 +50,8 @@ def _finder(kind: Any) -> _Find | None:
     from msgspec import inspect
 
     match kind:
-        case inspect.Metadata():
-            return lambda value: iter((value,))
+        case inspect.Metadata(extra={"checked": what}):
+            return lambda value: iter(((what, value),))
         case inspect.StructType(fields=fields):
             found = {f.encode_name: find for f in fields if (find := _finder(f.type))}
             return _of_fields(found) if found else None
@@ -62,7 +69,7 @@ def _finder(kind: Any) -> _Find | None:
 
 
 def _of_fields(finders: dict[str, _Find]) -> _Find:
-    def find(value: dict[str, Any]) -> Iterator[str]:
+    def find(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for field, names in finders.items():
             if field in value:
                 yield from names(value[field])
@@ -71,7 +78,7 @@ def _of_fields(finders: dict[str, _Find]) -> _Find:
 
 
 def _of_items(names: _Find) -> _Find:
-    def find(value: Any) -> Iterator[str]:
+    def find(value: Any) -> Iterator[tuple[str, str]]:
         for item in value:
             yield from names(item)
 
@@ -79,7 +86,7 @@ def _of_items(names: _Find) -> _Find:
 
 
 def _if_any(names: _Find) -> _Find:
-    def find(value: Any) -> Iterator[str]:
+    def find(value: Any) -> Iterator[tuple[str, str]]:
         return iter(()) if value is None else names(value)
 
     return find

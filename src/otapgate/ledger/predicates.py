@@ -15,7 +15,7 @@ import msgspec
 
 from otapgate.landscape.model import Level, Priority, Role, Stage, TestKind
 from otapgate.ledger import naming
-from otapgate.ledger.naming import Name
+from otapgate.ledger.naming import Id, Name
 
 Outcome: TypeAlias = Literal["passed", "failed"]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -223,7 +223,7 @@ class CaseOutcome(Predicate, frozen=True):
 class TestRun(Predicate, frozen=True):
     """A plan carried out on a release in an environment (CH05-05)."""
 
-    run: Name
+    run: Id
     release: str
     environment: Name
     description: str
@@ -248,7 +248,7 @@ class RehearsalCase(Predicate, frozen=True):
 class Rehearsal(Predicate, frozen=True):
     """Deployed, rolled back, compared (CH05-07)."""
 
-    rehearsal: Name
+    rehearsal: Id
     release: str
     previous: str | None
     environment: Name
@@ -263,7 +263,7 @@ class Rehearsal(Predicate, frozen=True):
 class DatasetLoaded(Predicate, frozen=True):
     """Data brought into an environment, or made for it (CH04-07)."""
 
-    dataset: Name
+    dataset: Id
     environment: Name | None
     label: Literal["pseudonymised", "anonymised", "synthetic"]
     manifest: str
@@ -313,8 +313,8 @@ class RecordedFinding(Predicate, frozen=True):
 class Decision(Predicate, frozen=True):
     """What the gate said, on what, and everything needed to say it again."""
 
-    decision: Name
-    action: Literal["promote"]
+    decision: Id
+    action: Literal["promote", "resume"]
     outcome: Literal["allowed", "refused"]
     release: str
     environment: Name
@@ -337,8 +337,8 @@ class Decision(Predicate, frozen=True):
 class PromotionStarted(Predicate, frozen=True):
     """Written, durably, before anything is touched."""
 
-    promotion: Name
-    decision: Name
+    promotion: Id
+    decision: Id
     release: str
     previous: str | None
     environment: Name
@@ -348,7 +348,7 @@ class PromotionStarted(Predicate, frozen=True):
 class PromotionFinished(Predicate, frozen=True):
     """How it ended; `rolled-back` means the state before was restored and compared."""
 
-    promotion: Name
+    promotion: Id
     environment: Name
     release: str
     outcome: Literal["succeeded", "rolled-back", "failed"]
@@ -363,8 +363,8 @@ class PromotionFinished(Predicate, frozen=True):
 class RollbackStarted(Predicate, frozen=True):
     """Going back to the previous release after a promotion that had succeeded."""
 
-    rollback: Name
-    promotion: Name
+    rollback: Id
+    promotion: Id
     environment: Name
     release: str
     to: str | None
@@ -373,13 +373,25 @@ class RollbackStarted(Predicate, frozen=True):
 class RollbackFinished(Predicate, frozen=True):
     """How going back ended."""
 
-    rollback: Name
+    rollback: Id
     environment: Name
     to: str | None
     outcome: Literal["restored", "failed"]
     left: tuple[str, ...]
     milliseconds: Count
     evidence: str
+
+
+class EntriesDismissed(Predicate, frozen=True):
+    """Entries that came to nothing were looked into, and stand in nobody's way any more.
+    Detail: `because`."""
+
+    entries: tuple[Count, ...]
+
+
+class ClockCorrected(Predicate, frozen=True):
+    """An entry was dated in the future; from here on the time is this entry's. Detail:
+    `because`."""
 
 
 class LedgerMoved(Predicate, frozen=True):
@@ -440,6 +452,8 @@ ACTS: dict[str, Act] = {
     "promotion-finished": _act(PromotionFinished, "administrator", "robot"),
     "rollback-started": _act(RollbackStarted, "administrator", "robot"),
     "rollback-finished": _act(RollbackFinished, "administrator", "robot"),
+    "entries-dismissed": _act(EntriesDismissed, "role-admin"),
+    "clock-corrected": _act(ClockCorrected, "role-admin"),
     "ledger-moved": _act(LedgerMoved, "role-admin"),
 }
 

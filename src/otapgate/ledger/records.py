@@ -88,13 +88,15 @@ class Running(msgspec.Struct):
 
 
 class Allowed(msgspec.Struct):
-    """A promotion that the gate allowed and that hasn't begun."""
+    """The newest decision that allowed a promotion, until it has begun."""
 
+    decision: str
     release: str
     environment: str
     change: str
     at: str
     by: str
+    position: int
 
 
 class Unfinished(msgspec.Struct):
@@ -150,11 +152,20 @@ class State(msgspec.Struct):
     datasets: list[Signed[p.DatasetLoaded]] = []
     promotions: int = 0
     decisions: int = 0
-    allowed: dict[str, Allowed] = {}
-    """By decision, those that no promotion has used."""
+    allowed: Allowed | None = None
     place: str = ""
     """Where the ledger was last said to live; "" until it moved."""
-    problems: list[str] = []
+    signed: dict[str, int] = {}
+    """Person → position of the last entry by a living key of theirs."""
+    void: dict[int, str] = {}
+    """Position → why that entry has no effect, until somebody has looked into it."""
+    dismissed: dict[int, str] = {}
+    """Those that somebody has looked into."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with entries, in a sentence each."""
+        return [f"{position}: {why}" for position, why in self.void.items()]
 
     def environment(self, name: str) -> EnvironmentHistory:
         return self.environments.get(name) or EnvironmentHistory()

@@ -54,7 +54,7 @@ def fold(state: State, position: int, statement: Statement, fingerprint: str) ->
     """
     problem = _admit(state, position, statement, fingerprint)
     if problem is not None:
-        state.problems.append(f"{position}: {problem}")
+        state.void[position] = problem
     state.size = position + 1
     return problem
 
@@ -69,7 +69,8 @@ def _admit(state: State, position: int, statement: Statement, fingerprint: str) 
         predicate = p.from_predicate(statement.act, statement.predicate)
     except msgspec.ValidationError as error:
         return _("malformed {act}: {error}").format(act=statement.act, error=error)
-    if state.last_at and moment(statement.at) < moment(state.last_at) - CLOCK_TOLERANCE:
+    corrected = isinstance(predicate, p.ClockCorrected)
+    if state.last_at and not corrected and _behind(statement.at, state.last_at):
         return _("the clock was set back: {at} is before {last}").format(
             at=statement.at, last=state.last_at
         )
@@ -81,9 +82,14 @@ def _admit(state: State, position: int, statement: Statement, fingerprint: str) 
     except directory.Refused as error:
         return str(error)
     # The later of the two: many small steps back would add up to a long way.
-    if problem is None and (not state.last_at or moment(statement.at) > moment(state.last_at)):
+    later = not state.last_at or moment(statement.at) > moment(state.last_at)
+    if problem is None and (later or corrected):
         state.last_at = statement.at
     return problem
+
+
+def _behind(at: str, last: str) -> bool:
+    return moment(at) < moment(last) - CLOCK_TOLERANCE
 
 
 def _begin(
@@ -113,12 +119,15 @@ def _act(
     by = people.person_of(fingerprint)
     if by is None:
         return _("signed by a key that nobody enrolled, or that was revoked")
+    # Whoever signs has seen what they signed before, or else an entry could be put in once
+    # more, or held back and put in later, by somebody without any key.
+    seen, state.signed[by] = state.signed.get(by, -1), position
+    known = max(seen, people.since(fingerprint))
+    if statement.head.size <= known:
+        return _("signed before entry {n}: it is here already, or was held back").format(n=known)
     release = getattr(predicate, "release", None)
     if release is not None and release not in state.releases:
         return _("{release} was never built here").format(release=release)
-    about = _about(predicate)
-    if about is not None and all(about != subject.digest for subject in statement.subjects):
-        return _("its subject isn't what it speaks of")
     day = day_of(statement.at)
     if "auditor" in people.roles(by, day):
         return _("an auditor writes nothing (F18)")
@@ -129,7 +138,19 @@ def _act(
         )
     if isinstance(predicate, p.ChangeAuthorised | p.SignOff) and predicate.role not in held:
         return _("{by} doesn't hold the role {role}").format(by=by, role=predicate.role)
+    if not _speaks_of(state, predicate, statement):
+        return _("its subject isn't what it speaks of")
     return effects.apply(state, position, statement, by, predicate)
+
+
+def _speaks_of(state: State, predicate: p.Predicate, statement: Statement) -> bool:
+    """Whether the act's subjects name what it is about, releases by their own name."""
+    for subject in () if isinstance(predicate, p.ReleaseBuilt) else statement.subjects:
+        release = state.releases.get(subject.digest)
+        if release is not None and subject.name != release.name:
+            return False
+    about = _about(predicate)
+    return about is None or any(about == subject.digest for subject in statement.subjects)
 
 
 def _about(predicate: p.Predicate) -> str | None:

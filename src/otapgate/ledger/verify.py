@@ -83,6 +83,9 @@ def verify(source: Source, pins: Iterable[Head] = ()) -> Verification:
         problems.append(Trouble(len(roots) - 1, error.message))
     size = len(roots) - 1
     state.root = roots[-1]
+    # What came to nothing, and was looked into since, stands in nobody's way.
+    problems += [Trouble(position, why) for position, why in state.void.items()]
+    problems.sort(key=lambda x: size if x.entry is None else x.entry)
     _whole(source, roots, pins, problems)
     return Verification(size, signatures, roots[-1], state, problems)
 
@@ -104,9 +107,11 @@ def _entry(
         state.size = position + 1
         return 0
     problem = _head_problem(statement, position, origin, roots)
-    problem = problem or fold(state, position, statement, key.fingerprint)
     if problem is not None:
         problems.append(Trouble(position, problem))
+        state.size = position + 1
+    else:
+        fold(state, position, statement, key.fingerprint)
     return 1
 
 

@@ -34,10 +34,12 @@ class ArtifactForm(Form):
 
     path: Text = Field(description="Relative to the release file; *, ? and ** match names.")
     as_: Text | None = Field(
-        None, alias="as", description="Where it lands below artifacts/, instead of at its path."
+        default=None,
+        alias="as",
+        description="Where it lands below artifacts/, instead of at its path.",
     )
     sha256: str | None = Field(
-        None,
+        default=None,
         pattern=r"^(sha256:)?[0-9a-f]{64}$",
         description="What the file must be, for a file that somebody else made.",
     )
@@ -47,21 +49,32 @@ def _expand(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-class DatabaseForm(Form):
-    """A database that must come back after a rollback."""
+Artifact = Annotated[
+    ArtifactForm, BeforeValidator(_expand, json_schema_input_type=Text | ArtifactForm)
+]
 
-    url: Text
-    ignore: tuple[Text, ...] = ()
+
+class DatabaseForm(Form):
+    """A database that must come back after a rollback: its schema and all rows."""
+
+    url: Text = Field(description="A template, such as sqlite:///{{ database }}.")
+    ignore: tuple[Text, ...] = Field(
+        default=(), description="Tables that may differ (* and ? match): sessions, logs, caches."
+    )
 
 
 class HttpForm(Form):
     """An address that must answer as before after a rollback."""
 
-    url: Text
-    method: Literal["GET", "POST"] = "GET"
-    body: str = ""
-    content_type: str = ""
-    compare: Literal["status", "body"] = "status"
+    url: Text = Field(description="A template over the environment's variables.")
+    method: Literal["GET", "POST"] = Field(default="GET", description="How it is asked.")
+    body: str = Field(default="", description="What is sent along.")
+    content_type: str = Field(
+        default="", description="Of what kind that is, such as application/json."
+    )
+    compare: Literal["status", "body"] = Field(
+        default="status", description="What must be the same: the status, or the body as well."
+    )
 
 
 def _as_text(value: Any) -> Any:
@@ -69,37 +82,71 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class StateForm(Form):
-    """What must be as it was after a rollback."""
+Port = Annotated[
+    str, BeforeValidator(_as_text, json_schema_input_type=Text | int), Field(min_length=1)
+]
 
-    paths: tuple[Text, ...] = ()
-    exclude: tuple[Text, ...] = ()
-    databases: tuple[DatabaseForm, ...] = ()
-    http: tuple[HttpForm, ...] = ()
-    ports: tuple[Annotated[str, BeforeValidator(_as_text), Field(min_length=1)], ...] = ()
+
+class StateForm(Form):
+    """What must be as it was after a rollback. Texts are templates over the environment's
+    variables."""
+
+    paths: tuple[Text, ...] = Field(
+        default=(),
+        description="Files, links and folders, compared bit for bit with mode and owner.",
+    )
+    exclude: tuple[Text, ...] = Field(
+        default=(),
+        description="Patterns below those paths that may differ: logs, pid files, caches.",
+    )
+    databases: tuple[DatabaseForm, ...] = Field(
+        default=(), description="Databases, compared by content."
+    )
+    http: tuple[HttpForm, ...] = Field(
+        default=(), description="Addresses that must answer as before."
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(), description="TCP ports on the host that must be open, or closed, as they were."
+    )
 
 
 class InstallForm(Form):
-    """A place on every host that must hold exactly what the release says."""
+    """A place on every host that must hold exactly what the release says (CH06-09)."""
 
-    root: Text
-    kind: Literal["files", "wheels"]
+    root: Text = Field(description="Folder on the host, a template.")
+    kind: Literal["files", "wheels"] = Field(
+        description="files: the tree below source, byte for byte. wheels: a virtual environment "
+        "that holds exactly the wheels below source."
+    )
     source: Text = Field(description="Folder in the release, such as artifacts/wheels.")
-    ignore: tuple[Text, ...] = ()
+    ignore: tuple[Text, ...] = Field(
+        default=(), description="Patterns below root that are nobody's business: caches, logs."
+    )
 
 
 class ReleaseFileModel(Form):
     """A release file: what is built, and what must hold once it is deployed."""
 
-    app: Name
+    app: Name = Field(description="The application's name.")
     version: Version = Field(description="In quotes, or 3.10 would be read as a number.")
-    street: Name
-    artifacts: tuple[Annotated[ArtifactForm, BeforeValidator(_expand)], ...] = ()
+    street: Name = Field(description="The street that it moves through.")
+    artifacts: tuple[Artifact, ...] = Field(
+        default=(), description="The application's files; a bare text is a path."
+    )
     playbooks: Text = Field(description="Folder with deploy.yml, verify.yml and rollback.yml.")
-    variables: dict[str, Any] = {}
-    plans: tuple[Name, ...] = Field((), description="Names of the test plans that cover it.")
-    state: StateForm = StateForm()
-    installs: tuple[InstallForm, ...] = ()
+    variables: dict[str, Any] = Field(
+        default={},
+        description="Values for the playbooks; the environment's go before them. No secrets.",
+    )
+    plans: tuple[Name, ...] = Field(
+        default=(), description="Names of the test plans that cover it."
+    )
+    state: StateForm = Field(
+        default=StateForm(), description="What must be as it was after a rollback."
+    )
+    installs: tuple[InstallForm, ...] = Field(
+        default=(), description="What the hosts must hold: exactly this, nothing else."
+    )
 
     @field_validator("variables")
     @classmethod

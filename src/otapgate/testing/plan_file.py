@@ -28,57 +28,75 @@ class Form(BaseModel):
 class CriterionForm(Form):
     """Something that must be so before the release is accepted."""
 
-    id: Name
-    kind: TestKind
-    text: Text
+    id: Name = Field(description="The name by which cases refer to it.")
+    kind: TestKind = Field(description="What it is about; the policy asks for kinds (CH05-04).")
+    text: Text = Field(description="What must be so, in a sentence.")
 
 
 class HttpForm(Form):
     """An address that must answer as said."""
 
     url: Text = Field(description="A template over the environment's variables.")
-    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] = "GET"
-    headers: dict[str, str] = {}
-    body: str = ""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    contains: Text | None = None
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] = Field(
+        default="GET", description="How it is asked."
+    )
+    headers: dict[str, str] = Field(default={}, description="Headers of the request.")
+    body: str = Field(default="", description="What is sent along.")
+    status: Annotated[int, Field(ge=100, le=599)] = Field(
+        default=200, description="The status that it must answer with."
+    )
+    contains: Text | None = Field(
+        default=None, description="What must stand somewhere in the answer."
+    )
     json_: dict[str, Any] | None = Field(
-        None, alias="json", description="Path in the answer (result.0.name) to its value."
+        default=None, alias="json", description="Path in the answer (result.0.name) to its value."
     )
     budget_ms: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="The percentile of the answers takes at most this long."
+        default=None, description="The percentile of the answers takes at most this long."
     )
-    repeat: Annotated[int, Field(ge=1, le=10_000)] = 1
-    percentile: Annotated[int, Field(ge=1, le=100)] = 95
-    timeout_seconds: Seconds = 10
-    host: str = Field("", description="Whose variables the templates see besides.")
+    repeat: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1, description="How many times it is asked, one after another."
+    )
+    percentile: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=95, description="How many in a hundred answers must be within budget_ms."
+    )
+    timeout_seconds: Seconds = Field(default=10, description="How long one answer may take.")
+    host: str = Field(default="", description="Whose variables the templates see besides.")
 
 
 class CommandForm(Form):
     """A program that must end as said; arguments are a list, there is no shell."""
 
-    argv: Annotated[list[Text], Field(min_length=1)]
-    exit: Annotated[int, Field(ge=0, le=255)] = 0
-    contains: Text | None = None
-    timeout_seconds: Seconds = 60
-    host: str = ""
+    argv: Annotated[list[Text], Field(min_length=1)] = Field(
+        description="The program and its arguments, templates."
+    )
+    exit: Annotated[int, Field(ge=0, le=255)] = Field(
+        default=0, description="The exit code that it must end with."
+    )
+    contains: Text | None = Field(
+        default=None, description="What must stand somewhere in its output."
+    )
+    timeout_seconds: Seconds = Field(default=60, description="How long it may take.")
+    host: str = Field(default="", description="Whose variables the templates see besides.")
 
 
 class PytestForm(Form):
     """Tests that must all pass."""
 
     path: Text = Field(description="File or folder, relative to the plan's file.")
-    select: str = Field("", description="As pytest's -k.")
-    timeout_seconds: Seconds = 600
+    select: str = Field(default="", description="As pytest's -k.")
+    timeout_seconds: Seconds = Field(default=600, description="How long all of them may take.")
 
 
 class StepForm(Form):
     """One thing to do: exactly one of these."""
 
-    http: HttpForm | None = None
-    command: CommandForm | None = None
-    pytest: PytestForm | None = None
-    playbook: Text | None = Field(None, description="A playbook, relative to the plan's file.")
+    http: HttpForm | None = Field(default=None, description="Ask an address.")
+    command: CommandForm | None = Field(default=None, description="Run a program.")
+    pytest: PytestForm | None = Field(default=None, description="Run tests in Python.")
+    playbook: Text | None = Field(
+        default=None, description="A playbook, relative to the plan's file."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> StepForm:
@@ -96,21 +114,26 @@ class StepForm(Form):
 class CaseForm(Form):
     """A case: steps that show whether a criterion is met."""
 
-    id: Name
-    criterion: Name
-    title: str = ""
-    steps: Annotated[list[StepForm], Field(min_length=1)]
+    id: Name = Field(description="Unique in the plan.")
+    criterion: Name = Field(description="The id of the criterion that it shows.")
+    title: str = Field(default="", description="What people call it.")
+    steps: Annotated[list[StepForm], Field(min_length=1)] = Field(
+        description="What is done, in this order; the first that fails fails the case."
+    )
 
 
 class PlanFileModel(Form):
     """A test plan: what must be so, and how that is shown (CH05-03)."""
 
-    plan: Name
-    app: Name
-    criteria: Annotated[list[CriterionForm], Field(min_length=1)]
-    cases: Annotated[list[CaseForm], Field(min_length=1)]
+    plan: Name = Field(description="The plan's name, unique in the landscape.")
+    app: Name = Field(description="The application that it tests.")
+    criteria: Annotated[list[CriterionForm], Field(min_length=1)] = Field(
+        description="What must be so; each needs a case."
+    )
+    cases: Annotated[list[CaseForm], Field(min_length=1)] = Field(description="How it is shown.")
     files: tuple[Text, ...] = Field(
-        (), description="Other files and folders that the steps need, relative to this file."
+        default=(),
+        description="Other files and folders that the steps need, relative to this file.",
     )
 
     @model_validator(mode="after")

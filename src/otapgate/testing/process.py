@@ -47,6 +47,7 @@ def carry_out(
     it runs on. Where output is left out, `margin` bytes on both sides of the gap are
     thrown away too, so that a secret of that length can't be cut in half there.
     """
+    held = _Held()
     try:
         process = subprocess.Popen(
             list(argv),
@@ -58,6 +59,7 @@ def carry_out(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
+        held.release()
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Ended(None, "", reason=reason or type(error).__name__)
     assert process.stdout is not None
@@ -66,6 +68,7 @@ def carry_out(
     late = True
     try:
         reader.start()
+        held.release()
         late = not _ended_within(process.pid, seconds)
     finally:
         # The group is killed before its leader is waited for: until then nobody else
@@ -85,6 +88,31 @@ def _ended_within(pid: int, seconds: float) -> bool:
         return bool(select.select([descriptor], [], [], seconds)[0])
     finally:
         os.close(descriptor)
+
+
+class _Held:
+    """Ctrl-C held back until `release`: a program that has begun, but of which nobody knows
+    yet, could not be ended. The program itself hears it as ever."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._before: object = None
+        # Only the main thread hears signals, and only Python's own answer to this one is ours.
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self._came = True
+
+    def release(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C came meanwhile."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._came:
+            raise KeyboardInterrupt
 
 
 class _Kept:

@@ -8,7 +8,7 @@ from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap
 from otapgate.gate.registry import always, beyond_first, rule
 from otapgate.i18n import N_
-from otapgate.ledger.records import ADOPTED
+from otapgate.ledger.records import ADOPTED, Unfinished
 
 
 @rule("not-in-previous-stage", code="OG701", norms=["CH06-02"], applies=beyond_first)
@@ -115,17 +115,26 @@ def already_running(facts: Facts) -> Iterator[Gap]:
         )
 
 
+def _resumed(facts: Facts, open_: Unfinished) -> bool:
+    asked = (facts.environment.name, facts.release.digest, facts.action.change)
+    return (
+        facts.action.action == "resume"
+        and open_.kind == "promotion"
+        and (open_.environment, open_.release, open_.change) == asked
+    )
+
+
 @rule("unfinished", code="OG705", norms=["CH06-09", "CH06-02"], applies=always)
 def unfinished(facts: Facts) -> Iterator[Gap]:
     """Nothing is half-way, in this environment or in the one before it.
 
     Where a promotion or rollback was begun and not ended, what runs there is neither the
-    old nor the new.
+    old nor the new. Going on with what was begun is asked for as such.
     """
     around = [e for e in (facts.previous, facts.environment) if e is not None]
     for environment in around:
         open_ = facts.state.environment(environment.name).unfinished
-        if open_ is not None:
+        if open_ is not None and not _resumed(facts, open_):
             yield facts.gap(
                 N_("In {environment} a {kind} was begun on {day} and never ended."),
                 on=environment.name,

@@ -14,7 +14,11 @@ from otapgate.ledger.state import CLOCK_TOLERANCE
 
 @rule("ledger-damaged", code="OG901", norms=["CH01-08"], applies=always, hard=True)
 def ledger_damaged(facts: Facts) -> Iterator[Gap]:
-    """The ledger is this landscape's, and verifies: structure, hashes, signatures, roles."""
+    """The ledger is this landscape's, and verifies: structure, hashes, signatures, roles.
+
+    An entry that its signer wasn't entitled to has no effect; it blocks all the same until
+    a role administrator has looked into it and said so (`otapgate log dismiss`).
+    """
     if facts.state.directory.origin != facts.landscape.origin:
         yield facts.gap(
             N_("The ledger is that of {other}, not of this landscape."),
