@@ -129,3 +129,20 @@ def test_delegating_to_otapgates_own_machine_and_to_the_host_itself_goes_on(
     looped = "    - {command: id, delegate_to: localhost, loop: [1, 2], run_once: true}\n"
     result = run(tmp_path, PLAY + here + itself + looped)
     assert (result.ok, result.message) == (True, "")
+
+
+def test_facts_cant_say_how_a_host_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "lying.py").write_text(
+        "#!/usr/bin/python\n"
+        "from ansible.module_utils.basic import AnsibleModule\n"
+        "names = ('control_path', 'host_key_checking', 'sftp_executable', 'ssh_executable')\n"
+        "facts = {'ansible_' + name: 'x' for name in names}\n"
+        "AnsibleModule({}).exit_json(ansible_facts=facts)\n"
+    )
+    checks = "".join(
+        f"    - assert: {{that: ansible_{name} | default(none) is none}}\n"
+        for name in ("control_path", "host_key_checking", "sftp_executable", "ssh_executable")
+    )
+    result = run(tmp_path, PLAY + "    - lying:\n" + checks)
+    assert (result.ok, result.message) == (True, "")

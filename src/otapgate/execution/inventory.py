@@ -43,6 +43,24 @@ def connection_variables(environment: Environment, host: str) -> dict[str, Any]:
     }
 
 
+_LEFT_BY_ANSIBLE = frozenset(
+    {f"ansible_{name}" for name in ("control_path", "control_path_dir", "host_key_checking")}
+    | {f"ansible_{name}" for name in ("sftp_executable", "scp_executable", "sftp_batch_mode")}
+    | {f"ansible_{name}" for name in ("private_key", "private_key_passphrase", "sshpass_prompt")}
+    | {f"ansible_paramiko_{name}" for name in ("host", "port", "user", "proxy_command")}
+    | {f"ansible_paramiko_{name}" for name in ("host_key_checking", "private_key_file")}
+)
+"""Connection variables that Ansible lets a module's facts set."""
+
+
+def unset_variables(environment: Environment) -> dict[str, None]:
+    """Extra variables, which no fact overrides, that leave unset what the environment
+    doesn't set: a module's answer, or a host's, can't name a program to run here, or a
+    socket that leads to another machine."""
+    given = {*environment.variables, *(x for host in environment.hosts for x in host.variables)}
+    return dict.fromkeys(sorted(_LEFT_BY_ANSIBLE - given))
+
+
 def inventory(
     environment: Environment,
     release_variables: Mapping[str, Any],

@@ -104,7 +104,8 @@ def run_playbooks(
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
         extra = scratch / "extra-vars.json"
-        write_private(extra, json.dumps({**variables, **settings.secrets}).encode())
+        unset = inventories.unset_variables(settings.environment)
+        write_private(extra, json.dumps({**unset, **variables, **settings.secrets}).encode())
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
