@@ -112,6 +112,16 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _going_round(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
 def _emptied(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -157,7 +167,9 @@ def _without_tables(path: Path) -> None:
         (_folder, "ledger-unreadable"),
         (_emptied, "ledger-not-a-database"),
         (_garbage, "ledger-not-a-database"),
-        (_half_garbage, "ledger-damaged"),
+        (_pipe, "ledger-unreadable"),
+        (_going_round, "ledger-unreadable"),
+        (_half_garbage, "ledger-not-a-database"),
         (_torn, "ledger-damaged"),
         (_foreign, "ledger-foreign"),
         (_newer, "ledger-newer"),
@@ -182,6 +194,15 @@ def test_a_file_that_is_no_ledger_says_what_it_is(
         assert caught.value.code == code
         assert caught.value.where == str(path)
         assert str(path) in caught.value.message
+
+
+def test_a_file_that_is_withheld_says_so(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_asked: False)  # root may read everything
+    with pytest.raises(errors.Integrity, match="Permission denied") as caught:
+        sqlite.check_file(path)
+    assert caught.value.code == "ledger-unreadable"
 
 
 # Appending and reading
@@ -698,5 +719,6 @@ def test_faults_are_told_apart(path: Path) -> None:
     unwritable = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN"}
     for name in unwritable | {"SQLITE_BUSY", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY_DBMOVED"}:
         assert sqlite.explain(fault(getattr(sqlite3, name)), path).code == "ledger-unwritable"
-    for name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"):
+    assert sqlite.explain(fault(sqlite3.SQLITE_NOTADB), path).code == "ledger-not-a-database"
+    for name in ("SQLITE_CORRUPT", "SQLITE_ERROR"):
         assert sqlite.explain(fault(getattr(sqlite3, name)), path).code == "ledger-damaged"

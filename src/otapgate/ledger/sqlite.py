@@ -8,8 +8,10 @@ that knows which database it talks to. SQLAlchemy is imported inside functions, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +35,6 @@ WAIT = 10.0
 
 T = TypeVar("T")
 
-_MAGIC = b"SQLite format 3\0"
 WRITE = "otapgate_write"
 """Execution option of a connection whose transactions write."""
 
@@ -85,11 +86,21 @@ why verification trusts nothing in it."""
 
 
 def check_file(path: Path) -> None:
-    """Raise Integrity unless there is a SQLite database file at `path`."""
+    """Raise Integrity unless there is a file at `path` that may be read.
+
+    Nothing in otapgate opens a ledger's file, its -wal or its -shm, but SQLite itself.
+    POSIX drops every lock that a process holds on a file as soon as it closes any
+    descriptor of it: another command would then take itself for the last user, remove
+    the write-ahead log, and entries that were acknowledged would be gone. Two connections
+    of SQLite in a process are safe (`peek` beside `storage`): both go through the one
+    libsqlite3, which keeps a descriptor open until the last lock on its file is released.
+    """
     where = str(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+        status = path.stat()
+        reason = None if stat.S_ISREG(status.st_mode) else _("it is no file")
+        if reason is None and not os.access(path, os.R_OK):
+            reason = os.strerror(errno.EACCES)
     except FileNotFoundError as error:
         raise errors.Integrity(
             "ledger-missing",
@@ -98,20 +109,24 @@ def check_file(path: Path) -> None:
             where=where,
         ) from error
     except OSError as error:
+        reason = error.strerror
+    if reason is not None:
         raise errors.Integrity(
             "ledger-unreadable",
-            _("The ledger {path} can't be read: {reason}.").format(
-                path=where, reason=error.strerror
-            ),
-            where=where,
-        ) from error
-    if start != _MAGIC:
-        raise errors.Integrity(
-            "ledger-not-a-database",
-            _("The ledger {path} isn't a database.").format(path=where),
-            remedy=_("restore the ledger from a backup"),
+            _("The ledger {path} can't be read: {reason}.").format(path=where, reason=reason),
             where=where,
         )
+    if not status.st_size:  # which SQLite takes for a database that is still empty
+        raise _no_database(path)
+
+
+def _no_database(path: Path) -> errors.Integrity:
+    return errors.Integrity(
+        "ledger-not-a-database",
+        _("The ledger {path} isn't a database.").format(path=path),
+        remedy=_("restore the ledger from a backup"),
+        where=str(path),
+    )
 
 
 def connect(path: Path, *, mode: str = "ro", wait: float = WAIT) -> sqlite3.Connection:
@@ -210,6 +225,8 @@ def explain(error: sqlite3.Error, path: Path) -> errors.Integrity:
             _("wait until the other command has ended and try again"),
         ),
     }
+    if code == sqlite3.SQLITE_NOTADB:
+        return _no_database(path)
     if code not in reasons:
         return damaged(path, str(error))
     reason, remedy = reasons[code]
