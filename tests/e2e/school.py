@@ -232,12 +232,16 @@ class School:
         return self.root / ".otapgate" / "ledger.sqlite"
 
     def tamper(self, sql: str, *values: object) -> None:
-        """Change the ledger as an attacker would who can write its file."""
+        """Change the ledger as an attacker would who can write its file, and who leaves
+        the triggers as they were."""
         base = sqlite3.connect(self.ledger)
-        triggers = base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        for (name,) in triggers.fetchall():
+        asked = base.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = asked.fetchall()
+        for name, _sql in triggers:
             base.execute(f'DROP TRIGGER "{name}"')
         assert base.execute(sql, values).rowcount > 0
+        for _name, made in triggers:
+            base.execute(made)
         base.commit()
         base.close()
 

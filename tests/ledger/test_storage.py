@@ -112,6 +112,16 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _going_round(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
 def _emptied(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -157,7 +167,9 @@ def _without_tables(path: Path) -> None:
         (_folder, "ledger-unreadable"),
         (_emptied, "ledger-not-a-database"),
         (_garbage, "ledger-not-a-database"),
-        (_half_garbage, "ledger-damaged"),
+        (_pipe, "ledger-unreadable"),
+        (_going_round, "ledger-unreadable"),
+        (_half_garbage, "ledger-not-a-database"),
         (_torn, "ledger-damaged"),
         (_foreign, "ledger-foreign"),
         (_newer, "ledger-newer"),
@@ -182,6 +194,15 @@ def test_a_file_that_is_no_ledger_says_what_it_is(
         assert caught.value.code == code
         assert caught.value.where == str(path)
         assert str(path) in caught.value.message
+
+
+def test_a_file_that_is_withheld_says_so(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_asked: False)  # root may read everything
+    with pytest.raises(errors.Integrity, match="Permission denied") as caught:
+        sqlite.check_file(path)
+    assert caught.value.code == "ledger-unreadable"
 
 
 # Appending and reading
@@ -346,6 +367,17 @@ def test_details_must_be_those_that_were_committed_to(ledger: Ledger, signer: Me
     assert ledger.append(sealed, signature) == 0
 
 
+def test_a_detail_that_could_not_be_read_is_refused(ledger: Ledger, signer: MemorySigner) -> None:
+    sealed, _signature = signed(signer, ledger.head(), notes="x")
+    salt, value = sealed.details[0].salt, b"[1, 2]"
+    digest = statement.commitment(salt, value)
+    data = sealed.statement.replace(sealed.details[0].commitment.encode(), digest.encode())
+    odd = Sealed(data, (statement.SealedDetail("notes", digest, salt, value),))
+    with pytest.raises(MalformedStatement, match="notes"):
+        ledger.append(odd, signer.sign(data, "acceptance@otapgate"))
+    assert ledger.head().size == 0
+
+
 def signed(
     signer: MemorySigner, head: Head, act: str = "acceptance", **details: Any
 ) -> tuple[Sealed, str]:
@@ -431,14 +463,19 @@ def test_details_by_prefix_take_the_latest_of_a_field(
     }
 
 
-def untriggered(path: Path) -> sqlite3.Connection:
-    """A connection of somebody who can write the file and has dropped the triggers."""
+def tampered(path: Path, *changes: str) -> None:
+    """What somebody does who can write the file, and leaves the triggers as they were."""
     connection = raw(path)
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for (name,) in names:
+    names = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    triggers = connection.execute(names).fetchall()
+    for name, _sql in triggers:
         connection.execute(f"DROP TRIGGER {name}")
     connection.execute("PRAGMA ignore_check_constraints = ON")
-    return connection
+    for change in changes:
+        connection.execute(change)
+    for _name, sql in triggers:
+        connection.execute(sql)
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -460,7 +497,7 @@ def test_a_detail_that_was_tampered_with_is_never_shown(
 ) -> None:
     write(ledger, signer, name="Sanne")
     write(ledger, signer)
-    untriggered(path).execute(change)
+    tampered(path, change)
     ways: list[Callable[[], Any]] = [
         ledger.all_details,
         lambda: [ledger.details(n) for n in (0, 1)],
@@ -519,7 +556,7 @@ def test_a_tree_that_was_tampered_with_is_not_built_upon(
     for _n in range(3):
         write(ledger, signer)
     sealed, signature = signed(signer, ledger.head())
-    untriggered(path).execute(change)
+    tampered(path, change)
     for way in (
         ledger.head,
         lambda: peek.peek(path),
@@ -537,10 +574,21 @@ def test_an_entry_cut_off_by_hand_is_not_built_upon(
     for _n in range(2):
         write(ledger, signer)
     sealed, signature = signed(signer, ledger.head(1))
-    untriggered(path).execute("DELETE FROM entry WHERE position = 1")
+    tampered(path, "DELETE FROM entry WHERE position = 1")
     with pytest.raises(errors.Integrity) as caught:
         ledger.append(sealed, signature)
     assert caught.value.code == "ledger-damaged"
+
+
+@pytest.mark.parametrize("position", [-5, 1 << 53, 9223372036854775807])
+def test_an_entry_where_none_can_be_stops_readers(
+    ledger: Ledger, path: Path, signer: MemorySigner, position: int
+) -> None:
+    write(ledger, signer)
+    tampered(path, f"UPDATE entry SET position = {position}")
+    for way in (ledger.head, lambda: peek.peek(path), lambda: list(ledger.entries())):
+        with pytest.raises(errors.Integrity, match=f"entry at position {position}"):
+            way()
 
 
 def test_an_entry_taken_out_of_the_middle_is_noticed(
@@ -548,7 +596,7 @@ def test_an_entry_taken_out_of_the_middle_is_noticed(
 ) -> None:
     for _n in range(4):
         write(ledger, signer)
-    untriggered(path).execute("DELETE FROM entry WHERE position = 1")
+    tampered(path, "DELETE FROM entry WHERE position = 1")
     for start in (0, 1):
         with pytest.raises(errors.Integrity, match="entry 1 is missing"):
             peek.since(path, start)
@@ -559,7 +607,7 @@ def test_values_of_the_wrong_type_are_noticed(
     ledger: Ledger, path: Path, signer: MemorySigner
 ) -> None:
     write(ledger, signer)
-    untriggered(path).execute("UPDATE entry SET signature = CAST(signature AS BLOB)")
+    tampered(path, "UPDATE entry SET signature = CAST(signature AS BLOB)")
     for way in (lambda: list(ledger.entries()), lambda: peek.since(path, 0)):
         with pytest.raises(errors.Integrity) as caught:
             way()
@@ -698,5 +746,6 @@ def test_faults_are_told_apart(path: Path) -> None:
     unwritable = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN"}
     for name in unwritable | {"SQLITE_BUSY", "SQLITE_IOERR_FSYNC", "SQLITE_READONLY_DBMOVED"}:
         assert sqlite.explain(fault(getattr(sqlite3, name)), path).code == "ledger-unwritable"
-    for name in ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"):
+    assert sqlite.explain(fault(sqlite3.SQLITE_NOTADB), path).code == "ledger-not-a-database"
+    for name in ("SQLITE_CORRUPT", "SQLITE_ERROR"):
         assert sqlite.explain(fault(getattr(sqlite3, name)), path).code == "ledger-damaged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from otapgate.errors import Integrity
+from otapgate.ledger import merkle, sqlite
 from otapgate.ledger import predicates as p
 from otapgate.ledger import statement as st
 from otapgate.ledger.statement import Entry, Head
@@ -36,7 +38,7 @@ class Real:
             self.add(ledger, self.anna, "genesis", p.Genesis(ORIGIN, founders, 2, D["0"]))
             self.add(ledger, self.bram, "confirmed", p.Confirmed((0,)))
             enrol = p.PersonEnrolled("c", (self.chris.public.line,))
-            self.add(ledger, self.anna, "person-enrolled", enrol)
+            self.add(ledger, self.anna, "person-enrolled", enrol, name="Chris", notes="tall")
             self.add(ledger, self.anna, "role-granted", p.RoleGranted("c", "builder"))
             self.add(ledger, self.bram, "confirmed", p.Confirmed((2, 3)))
             built = p.ReleaseBuilt("agenda", "1.0", "agenda", None, 1, 1, ())
@@ -48,24 +50,29 @@ class Real:
         signer: MemorySigner,
         act: str,
         predicate: p.Predicate,
-        name: str = "x",
+        about: str = "x",
         *,
         namespace: str | None = None,
+        **details: Any,
     ) -> int:
-        draft = st.Draft(act, (st.Subject(name, D["1"]),), p.to_predicate(predicate))
+        draft = st.Draft(act, (st.Subject(about, D["1"]),), p.to_predicate(predicate), details)
         sealed = st.seal(draft, ledger.head(), AT)
         signature = signer.sign(sealed.statement, namespace or st.namespace(act))
         return ledger.append(sealed, signature)
 
     def attack(self, *statements: str, **values: Any) -> None:
-        """SQL as somebody with write access and the sqlite3 shell would type it."""
+        """SQL as somebody with write access and the sqlite3 shell would type it, who
+        leaves the triggers as they were."""
         with sqlite3.connect(self.path) as raw:
-            for (name,) in raw.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            ).fetchall():
+            names = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            triggers = raw.execute(names).fetchall()
+            for name, _sql in triggers:
                 raw.execute(f"DROP TRIGGER {name}")
+            raw.execute("PRAGMA ignore_check_constraints = ON")
             for sql in statements:
                 raw.execute(sql, values)
+            for _name, sql in triggers:
+                raw.execute(sql)
 
     def entries(self) -> list[Entry]:
         with Ledger.open(f"sqlite:///{self.path}") as ledger:
@@ -89,17 +96,11 @@ class Forged:
     """A source that says whatever it was given, with a tree that fits it."""
 
     def __init__(self, entries: Iterable[Entry], origin: str = ORIGIN) -> None:
-        from otapgate.ledger import merkle
-
         self._entries = [
             Entry(n, e.statement, e.signature, st.leaf_hash(e.statement, e.signature))
             for n, e in enumerate(entries)
         ]
         self._origin = origin
-        tree = merkle.CompactRange()
-        for entry in self._entries:
-            tree.append(entry.leaf)
-        self._head = Head(origin, len(self._entries), tree.root().hex())
 
     @property
     def origin(self) -> str:
@@ -109,8 +110,25 @@ class Forged:
         yield from self._entries[start:stop]
 
     def head(self, size: int | None = None) -> Head:
-        assert size is None
-        return self._head
+        assert size is not None
+        root = merkle.root(entry.leaf for entry in self._entries[:size])
+        return Head(self._origin, size, root.hex())
+
+    def nodes(self, size: int) -> Iterator[tuple[int, int, bytes]]:
+        tree, found = merkle.CompactRange(), []
+        for n, entry in enumerate(self._entries[:size]):
+            found += [(level, n >> level, h) for level, h in enumerate(tree.append(entry.leaf), 1)]
+        yield from sorted(found)
+
+    def kept_details(self, size: int) -> Iterator[sqlite.DetailRow]:
+        """As if all were erased."""
+        for entry in self._entries[:size]:
+            with contextlib.suppress(ValueError):
+                for field, digest in st.parse(entry.statement).detail.items():
+                    yield sqlite.DetailRow(entry.position, field, digest, None, None)
+
+    def faults(self) -> list[str]:
+        return []
 
 
 def said(found: Verification) -> str:
@@ -249,6 +267,94 @@ def test_a_tree_that_was_made_to_lie_is_found(real: Real):
 def test_a_leaf_that_was_made_to_lie_is_found(real: Real):
     real.attack("UPDATE entry SET leaf = :new WHERE position = 5", new=b"\x00" * 32)
     assert "5: its bytes don't match" in said(real.verify())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("DELETE FROM node WHERE level = 2", "None: the stored tree isn't the tree"),
+        ("UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0", "None: the stored"),
+        ("UPDATE node SET hash = 'x' WHERE level = 1 AND idx = 0", "None: the stored"),
+        ("INSERT INTO node SELECT 1, 7, hash FROM node WHERE level = 2", "1 nodes where none"),
+        ("INSERT INTO node SELECT 70, 0, hash FROM node WHERE level = 2", "1 nodes where none"),
+        ("INSERT INTO node SELECT 1, -1, hash FROM node WHERE level = 2", "1 nodes where none"),
+        ("INSERT INTO entry SELECT -1, statement, signature, leaf FROM entry WHERE position = 3",
+         "None: it holds 1 entries where none can be"),
+        ("INSERT INTO entry SELECT 9, statement, signature, leaf FROM entry WHERE position = 3",
+         "entry 6 is missing"),
+        ("INSERT INTO entry SELECT 1 << 52, statement, signature, leaf FROM entry"
+         " WHERE position = 3", "entry 6 is missing"),
+        ("INSERT INTO entry SELECT 9223372036854775807, statement, signature, leaf FROM entry"
+         " WHERE position = 3", "an entry at position 9223372036854775807"),
+        ("UPDATE entry SET position = position - 10", "an entry at position -5"),
+        ("UPDATE detail SET value = CAST('\"Mallory\"' AS BLOB) WHERE field = 'name'",
+         "2: its detail 'name' isn't what was signed"),
+        ("UPDATE detail SET value = 'Mallory' WHERE field = 'name'", "values of the wrong type"),
+        ("UPDATE detail SET salt = zeroblob(32) WHERE field = 'name'",
+         "2: its detail 'name' isn't what was signed"),
+        ("UPDATE detail SET field = 'name-x' WHERE field = 'name'",
+         "2: the detail 'name-x' beside it isn't one"),
+        ("UPDATE detail SET field = 'name-x' WHERE field = 'name'",
+         "2: its detail 'name' is gone"),
+        ("UPDATE detail SET field = CASE field WHEN 'name' THEN 'notes' ELSE 'name' END",
+         "2: the detail 'name' beside it isn't one"),
+        ("UPDATE detail SET position = 3 WHERE field = 'name'", "3: the detail 'name' beside it"),
+        ("UPDATE detail SET position = -3 WHERE field = 'name'", "1 details where none can be"),
+        ("UPDATE detail SET position = 99 WHERE field = 'name'", "1 details where none can be"),
+        ("DELETE FROM detail WHERE field = 'name'",
+         "2: its detail 'name' is gone, and wasn't erased"),
+        ("INSERT INTO detail SELECT 'sha256:00', 4, 'name', salt, value FROM detail"
+         " WHERE field = 'name'", "4: the detail 'name' beside it isn't one"),
+    ],
+)  # fmt: skip
+def test_what_is_beside_the_entries_is_verified_too(real: Real, change: str, told: str):
+    real.attack("PRAGMA foreign_keys = OFF", change)
+    assert told in said(real.verify())
+
+
+def test_a_detail_that_was_erased_is_no_problem(real: Real):
+    with Ledger.open(f"sqlite:///{real.path}") as ledger:
+        for row in list(ledger.kept_details(6)):
+            ledger.erase_detail(row.commitment)
+    assert real.verify().problems == []
+
+
+def test_a_detail_that_nobody_could_read_is_found(real: Real):
+    """Signed by somebody enrolled, and put in past `append`, which refuses it."""
+
+    class Beside(Forged):
+        def kept_details(self, size: int) -> Iterator[sqlite.DetailRow]:
+            yield sqlite.DetailRow(0, "name", digest, b"s" * 32, b"[1, 2]")
+
+    digest = st.commitment(b"s" * 32, b"[1, 2]")
+    first = st.parse(real.entries()[0].statement)
+    genesis = st.seal(
+        st.Draft("genesis", first.subjects, first.predicate, {"name": "x"}),
+        Head(ORIGIN, 0, merkle.EMPTY_ROOT.hex()),
+        AT,
+    )
+    bad = genesis.statement.replace(genesis.details[0].commitment.encode(), digest.encode())
+    signature = real.anna.sign(bad, st.namespace("genesis"))
+    assert "0: its detail 'name' can't be read" in said(
+        verify(Beside([Entry(0, bad, signature, b"")]))
+    )
+
+
+def test_entries_that_arrive_meanwhile_are_no_problem(real: Real):
+    with Ledger.open(f"sqlite:///{real.path}") as ledger:
+
+        class Growing:
+            origin, head, nodes = ledger.origin, ledger.head, ledger.nodes
+            kept_details, faults = ledger.kept_details, ledger.faults
+
+            def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+                yield from ledger.entries(start, stop)
+                enrol = p.PersonEnrolled("d", (MemorySigner().public.line,))
+                real.add(ledger, real.anna, "person-enrolled", enrol, name="Daan")
+                real.add(ledger, real.bram, "confirmed", p.Confirmed((6,)))
+
+        found = verify(Growing())
+    assert (said(found), found.entries) == ("", 6)
 
 
 class Broken(Forged):

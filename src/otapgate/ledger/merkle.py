@@ -103,15 +103,19 @@ class CompactRange:
         self.size = size
         self._hashes = list(hashes)
 
-    def append(self, leaf: bytes) -> None:
-        """Put a leaf hash after the others."""
+    def append(self, leaf: bytes) -> list[bytes]:
+        """Put a leaf hash after the others; the inner nodes that become final by it, from
+        level 1 up."""
         below = self.size
         self._hashes.append(leaf)
+        final = []
         while below & 1:
             right = self._hashes.pop()
             self._hashes[-1] = node_hash(self._hashes[-1], right)
+            final.append(self._hashes[-1])
             below >>= 1
         self.size += 1
+        return final
 
     def root(self) -> bytes:
         """Root over what was put in."""

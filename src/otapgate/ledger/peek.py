@@ -29,7 +29,8 @@ _DETAILS = """
 def peek(path: Path, size: int | None = None) -> Head:
     """The head now, or as it was at `size` entries; Integrity for more than there are."""
     with _opened(path) as (raw, origin):
-        (now,) = raw.execute("SELECT coalesce(max(position) + 1, 0) FROM entry").fetchone()
+        (last,) = raw.execute("SELECT max(position) FROM entry").fetchone()
+        now = sqlite.size_of(last, path)
         size = now if size is None else size
         if not 0 <= size <= now:
             raise sqlite.too_short(path, size, now)

@@ -1,4 +1,4 @@
-"""What is SQLite's own about a ledger: its file, pragmas, triggers and faults.
+"""What is SQLite's own about a ledger: its file, pragmas and faults.
 
 A ledger on another database gets a module like this one; `storage` has no other place
 that knows which database it talks to. SQLAlchemy is imported inside functions, because
@@ -8,8 +8,10 @@ that knows which database it talks to. SQLAlchemy is imported inside functions, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ import msgspec
 
 from otapgate import errors
 from otapgate.i18n import _
+from otapgate.ledger import schema
 from otapgate.ledger.merkle import HASH_SIZE
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ WAIT = 10.0
 
 T = TypeVar("T")
 
-_MAGIC = b"SQLite format 3\0"
 WRITE = "otapgate_write"
 """Execution option of a connection whose transactions write."""
 
@@ -55,41 +57,36 @@ class EntryRow(NamedTuple):
     leaf: bytes
 
 
-TRIGGERS = (
-    """CREATE TRIGGER entry_next BEFORE INSERT ON entry
-       WHEN NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM entry)
-       BEGIN SELECT RAISE(ABORT, 'entries are only put at the end'); END""",
-    """CREATE TRIGGER entry_unchanged BEFORE UPDATE ON entry
-       BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END""",
-    """CREATE TRIGGER entry_kept BEFORE DELETE ON entry
-       BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END""",
-    """CREATE TRIGGER node_next BEFORE INSERT ON node
-       WHEN EXISTS (SELECT 1 FROM node WHERE level = NEW.level AND idx = NEW.idx)
-       BEGIN SELECT RAISE(ABORT, 'nodes are never replaced'); END""",
-    """CREATE TRIGGER node_unchanged BEFORE UPDATE ON node
-       BEGIN SELECT RAISE(ABORT, 'nodes are never changed'); END""",
-    """CREATE TRIGGER node_kept BEFORE DELETE ON node
-       BEGIN SELECT RAISE(ABORT, 'nodes are never deleted'); END""",
-    """CREATE TRIGGER detail_next BEFORE INSERT ON detail
-       WHEN EXISTS (SELECT 1 FROM detail WHERE commitment = NEW.commitment)
-       BEGIN SELECT RAISE(ABORT, 'details are never replaced'); END""",
-    """CREATE TRIGGER detail_only_erased BEFORE UPDATE ON detail
-       WHEN NEW.salt IS NOT NULL OR NEW.value IS NOT NULL OR NEW.field <> OLD.field
-         OR NEW.commitment <> OLD.commitment OR NEW.position <> OLD.position
-       BEGIN SELECT RAISE(ABORT, 'details are only erased'); END""",
-    """CREATE TRIGGER detail_tombstone BEFORE DELETE ON detail
-       BEGIN SELECT RAISE(ABORT, 'details are erased, their place stays'); END""",
-)
-"""Against mistakes and casual tampering. Who can write the file can drop them, which is
-why verification trusts nothing in it."""
+class DetailRow(NamedTuple):
+    """A detail as it is kept; salt and value are None once erased."""
+
+    position: int
+    field: str
+    commitment: str
+    salt: bytes | None
+    value: bytes | None
+
+
+MOST = 1 << 53
+"""Entries that a log can have: more than a statement's head can tell are none of ours."""
 
 
 def check_file(path: Path) -> None:
-    """Raise Integrity unless there is a SQLite database file at `path`."""
+    """Raise Integrity unless there is a file at `path` that may be read.
+
+    Nothing in otapgate opens a ledger's file, its -wal or its -shm, but SQLite itself.
+    POSIX drops every lock that a process holds on a file as soon as it closes any
+    descriptor of it: another command would then take itself for the last user, remove
+    the write-ahead log, and entries that were acknowledged would be gone. Two connections
+    of SQLite in a process are safe (`peek` beside `storage`): both go through the one
+    libsqlite3, which keeps a descriptor open until the last lock on its file is released.
+    """
     where = str(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
+        status = path.stat()
+        reason = None if stat.S_ISREG(status.st_mode) else _("it is no file")
+        if reason is None and not os.access(path, os.R_OK):
+            reason = os.strerror(errno.EACCES)
     except FileNotFoundError as error:
         raise errors.Integrity(
             "ledger-missing",
@@ -98,20 +95,24 @@ def check_file(path: Path) -> None:
             where=where,
         ) from error
     except OSError as error:
+        reason = error.strerror
+    if reason is not None:
         raise errors.Integrity(
             "ledger-unreadable",
-            _("The ledger {path} can't be read: {reason}.").format(
-                path=where, reason=error.strerror
-            ),
-            where=where,
-        ) from error
-    if start != _MAGIC:
-        raise errors.Integrity(
-            "ledger-not-a-database",
-            _("The ledger {path} isn't a database.").format(path=where),
-            remedy=_("restore the ledger from a backup"),
+            _("The ledger {path} can't be read: {reason}.").format(path=where, reason=reason),
             where=where,
         )
+    if not status.st_size:  # which SQLite takes for a database that is still empty
+        raise _no_database(path)
+
+
+def _no_database(path: Path) -> errors.Integrity:
+    return errors.Integrity(
+        "ledger-not-a-database",
+        _("The ledger {path} isn't a database.").format(path=path),
+        remedy=_("restore the ledger from a backup"),
+        where=str(path),
+    )
 
 
 def connect(path: Path, *, mode: str = "ro", wait: float = WAIT) -> sqlite3.Connection:
@@ -171,6 +172,39 @@ def hash_of(value: Any, path: Path) -> bytes:
     return value
 
 
+def size_of(last: Any, path: Path) -> int:
+    """The log's size, given its largest position or None; Integrity where nobody could
+    have put an entry there, which would send readers off the end of the numbers."""
+    if last is None:
+        return 0
+    if not isinstance(last, int) or not 0 <= last < MOST:
+        raise damaged(path, _("it holds an entry at position {n}").format(n=ascii(last)))
+    return last + 1
+
+
+def altered(path: Path, found: list[str]) -> errors.Integrity:
+    """The error for a database with other tables or triggers than it was made with."""
+    return errors.Integrity(
+        "ledger-altered",
+        _("The database {path} isn't as otapgate made it; nothing was written.").format(path=path),
+        remedy=_("find out who changed it, and restore the ledger from a backup"),
+        where=str(path),
+        problems=tuple(errors.Problem(one) for one in found),
+    )
+
+
+def not_kept(path: Path) -> errors.Integrity:
+    """The error for a database that doesn't give back what was put into it."""
+    return errors.Integrity(
+        "ledger-not-kept",
+        _("The database {path} didn't keep what was written; nothing was recorded.").format(
+            path=path
+        ),
+        remedy=_("otapgate log verify tells what is wrong and where"),
+        where=str(path),
+    )
+
+
 def damaged(path: Path, reason: str) -> errors.Integrity:
     """The error for a ledger whose database contradicts itself."""
     return errors.Integrity(
@@ -210,6 +244,8 @@ def explain(error: sqlite3.Error, path: Path) -> errors.Integrity:
             _("wait until the other command has ended and try again"),
         ),
     }
+    if code == sqlite3.SQLITE_NOTADB:
+        return _no_database(path)
     if code not in reasons:
         return damaged(path, str(error))
     reason, remedy = reasons[code]
@@ -247,8 +283,8 @@ def engine(path: Path, *, wait: float = WAIT) -> Engine:
 
 
 def create(path: Path, fill: Callable[[Connection], None]) -> None:
-    """Make the file, readable by its owner only, whole or not at all; `fill` makes and
-    fills the tables. Raises Integrity where a file exists or can't be made."""
+    """Make the file, readable by its owner only, whole or not at all; `fill` fills
+    the tables. Raises Integrity where a file exists or can't be made."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
@@ -283,9 +319,9 @@ def _fill(path: Path, fill: Callable[[Connection], None]) -> None:
     made = engine(path)
     try:
         with made.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
+            for sql in schema.STATEMENTS:
+                connection.exec_driver_sql(sql)
             fill(connection)
-            for trigger in TRIGGERS:
-                connection.exec_driver_sql(trigger)
     finally:
         made.dispose()
 

@@ -19,10 +19,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from otapgate import errors
+from otapgate import canonical, errors
 from otapgate.canonical import JSON
 from otapgate.i18n import _
-from otapgate.ledger import merkle, sqlite, sshsig
+from otapgate.ledger import merkle, schema, sqlite, sshsig
+from otapgate.ledger import tables as t
 from otapgate.ledger.details import DetailRow, opened
 from otapgate.ledger.statement import (
     Entry,
@@ -38,41 +39,6 @@ from otapgate.ledger.statement import (
 
 PAGE = 500
 """Entries read at a time."""
-
-_metadata = sa.MetaData()
-_meta = sa.Table(
-    "meta",
-    _metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_entry = sa.Table(
-    "entry",
-    _metadata,
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("statement", sa.LargeBinary, nullable=False),
-    sa.Column("signature", sa.Text, nullable=False),
-    sa.Column("leaf", sa.LargeBinary, sa.CheckConstraint("length(leaf) = 32"), nullable=False),
-)
-# Level 0 isn't here: those nodes are the leaf hashes, in `entry`.
-_node = sa.Table(
-    "node",
-    _metadata,
-    sa.Column("level", sa.Integer, sa.CheckConstraint("level > 0"), primary_key=True),
-    sa.Column("idx", sa.Integer, primary_key=True),
-    sa.Column("hash", sa.LargeBinary, sa.CheckConstraint("length(hash) = 32"), nullable=False),
-    sqlite_with_rowid=False,
-)
-_detail = sa.Table(
-    "detail",
-    _metadata,
-    sa.Column("commitment", sa.Text, primary_key=True),
-    sa.Column("position", sa.Integer, sa.ForeignKey("entry.position"), nullable=False, index=True),
-    sa.Column("field", sa.Text, nullable=False),
-    sa.Column("salt", sa.LargeBinary),
-    sa.Column("value", sa.LargeBinary),
-    sa.CheckConstraint("(salt IS NULL) = (value IS NULL)"),
-)
 
 
 class Ledger:
@@ -94,10 +60,9 @@ class Ledger:
             raise errors.BadInput("ledger-origin", str(error)) from error
 
         def fill(connection: sa.Connection) -> None:
-            _metadata.create_all(connection)
             rows = {"origin": origin, "format": str(sqlite.FORMAT)}
             connection.execute(
-                _meta.insert(), [{"key": key, "value": value} for key, value in rows.items()]
+                t.meta.insert(), [{"key": key, "value": value} for key, value in rows.items()]
             )
 
         path = _path(url)
@@ -152,7 +117,9 @@ class Ledger:
         `ledger-unwritable` (full or failing disk, read-only, locked) or `ledger-damaged`:
         then nothing of the entry is in the log. One exception, as with any database: when
         the disk fails in the sync itself and the machine then goes down, the entry may be
-        there afterwards, whole.
+        there afterwards, whole. Before the commit everything is read back: a database
+        that something makes forget what it is told raises `ledger-altered` or
+        `ledger-not-kept`, and keeps nothing of the entry.
         """
         statement = parse(sealed.statement)
         sshsig.verify(signature, sealed.statement, namespace(statement.act))
@@ -176,35 +143,16 @@ class Ledger:
                 )
             if expect is not None:
                 expect(list(self._page(connection, seen.size, position)))
-            connection.execute(
-                _entry.insert(),
-                {
-                    "position": position,
-                    "statement": sealed.statement,
-                    "signature": signature,
-                    "leaf": leaf,
-                },
-            )
+            row = (position, sealed.statement, signature, leaf)
             final = merkle.grow(lambda *key: peaks[key], position, leaf)[1:]
-            if final:
-                connection.execute(
-                    _node.insert(),
-                    [{"level": level, "idx": index, "hash": one} for level, index, one in final],
-                )
-            if sealed.details:
-                connection.execute(
-                    _detail.insert(),
-                    [
-                        {
-                            "commitment": one.commitment,
-                            "position": position,
-                            "field": one.field,
-                            "salt": one.salt,
-                            "value": one.value,
-                        }
-                        for one in sealed.details
-                    ],
-                )
+            details = [
+                (one.commitment, position, one.field, one.salt, one.value) for one in sealed.details
+            ]
+            for table, rows in ((t.entry, [row]), (t.node, final), (t.detail, details)):
+                if rows:
+                    named = [dict(zip(table.c.keys(), one, strict=True)) for one in rows]
+                    connection.execute(table.insert(), named)
+            self._read_back(connection, row, final, details)
         return position
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
@@ -213,11 +161,51 @@ class Ledger:
         with self._transaction() as connection:
             size = self._size(connection)
         stop = size if stop is None else min(stop, size)
-        for first in range(start, stop, PAGE):
+        # By what comes next, not by number: nobody counts up to an entry put far away.
+        while start < stop:
             with self._transaction() as connection:
-                page = self._rows(connection, first, min(first + PAGE, stop))
+                page = self._rows(connection, start, stop, PAGE)
             # One by one, so that whoever verifies knows at which entry reading stopped.
-            yield from map(self._typed, page)
+            for row in page:
+                entry = self._typed(row)
+                start = entry.position + 1
+                yield entry
+            if len(page) < PAGE:
+                break
+
+    def nodes(self, size: int) -> Iterator[tuple[int, int, bytes]]:
+        """Level, index and hash of the inner nodes kept for a log of that size, in this
+        order, as they are stored."""
+        chosen = sa.select(t.node).where(t.final_at(size)).order_by(t.node.c.level, t.node.c.idx)
+        with self._transaction() as connection:
+            for level, index, one in connection.execute(chosen):  # noqa: UP028 - plain tuples
+                yield level, index, one
+
+    def kept_details(self, size: int) -> Iterator[sqlite.DetailRow]:
+        """The details of the first entries, as they are stored, erased ones too."""
+        columns = [t.detail.c[name] for name in sqlite.DetailRow._fields]
+        chosen = sa.select(*columns).where(t.detail.c.position < size)
+        with self._transaction() as connection:
+            for row in connection.execute(chosen.order_by(t.detail.c.position)):
+                yield sqlite.DetailRow(*sqlite.typed(tuple(row), sqlite.DetailRow, self._path))
+
+    def faults(self) -> list[str]:
+        """What the database holds or lacks beside what `create` and `append` put there."""
+        with self._transaction() as connection:
+            found = self._differences(connection)
+            size = self._size(connection)
+            for what, table, ours in (
+                (_("entries"), t.entry, t.entry.c.position >= 0),
+                (_("nodes"), t.node, t.final_at(size)),
+                (_("details"), t.detail, t.detail.c.position.between(0, size - 1)),
+            ):
+                stray = sa.select(sa.func.count()).select_from(table).where(sa.not_(ours))
+                count = connection.execute(stray).scalar_one()
+                if count:
+                    found.append(
+                        _("it holds {n} {what} where none can be").format(n=count, what=what)
+                    )
+        return found
 
     def entry(self, position: int) -> Entry:
         """The entry at a position; BadInput where there is none."""
@@ -232,7 +220,7 @@ class Ledger:
     def details(self, position: int) -> dict[str, JSON]:
         """Personal values of one entry by field, without those that were erased. Raises
         Integrity where one isn't what was signed."""
-        return self._details(_detail.c.position == position).get(position, {})
+        return self._details(t.detail.c.position == position).get(position, {})
 
     def all_details(self) -> dict[int, dict[str, JSON]]:
         """Personal values of all entries that have any left, by position and field."""
@@ -244,7 +232,9 @@ class Ledger:
         commitment that isn't here, Busy where another reader keeps the old bytes in the
         write-ahead log (do it again)."""
         erase = (
-            _detail.update().where(_detail.c.commitment == commitment).values(salt=None, value=None)
+            t.detail.update()
+            .where(t.detail.c.commitment == commitment)
+            .values(salt=None, value=None)
         )
         with self._transaction(write=True) as connection:
             if not connection.execute(erase).rowcount:
@@ -252,6 +242,12 @@ class Ledger:
                     "detail-unknown",
                     _("The ledger keeps no detail {commitment}.").format(commitment=commitment),
                 )
+            left = sa.select(t.detail.c.salt, t.detail.c.value)
+            if connection.execute(left.where(t.detail.c.commitment == commitment)).one() != (
+                None,
+                None,
+            ):
+                raise sqlite.not_kept(self._path)
         with _explained(self._path), self._engine.connect() as connection:
             raw = connection.execution_options(isolation_level="AUTOCOMMIT")
             if not sqlite.forget(raw):
@@ -267,11 +263,39 @@ class Ledger:
         with _explained(self._path), self._engine.connect() as connection:
             options = {sqlite.WRITE: write}
             with connection.execution_options(**options).begin():
+                # Nobody else can change the database from here on.
+                if write and (
+                    found := schema.differences(connection.exec_driver_sql(schema.QUERY))
+                ):
+                    raise sqlite.altered(self._path, found)
                 yield connection
 
+    @staticmethod
+    def _differences(connection: sa.Connection) -> list[str]:
+        return schema.differences(connection.exec_driver_sql(schema.QUERY))
+
+    def _read_back(
+        self,
+        connection: sa.Connection,
+        row: tuple[int, bytes, str, bytes],
+        nodes: list[tuple[int, int, bytes]],
+        details: list[tuple[str, int, str, bytes, bytes]],
+    ) -> None:
+        """Raise Integrity unless the database gives back just what was put into it."""
+        last = self._rows(connection, row[0], sqlite.MOST)
+        places = [sa.and_(t.node.c.level == level, t.node.c.idx == idx) for level, idx, _h in nodes]
+        grown = sa.select(t.node).where(sa.or_(sa.false(), *places)).order_by(t.node.c.level)
+        beside = sa.select(t.detail).where(t.detail.c.position == row[0])
+        if (
+            last != [row]
+            or [tuple(one) for one in connection.execute(grown)] != nodes
+            or {tuple(one) for one in connection.execute(beside)} != set(details)
+        ):
+            raise sqlite.not_kept(self._path)
+
     def _size(self, connection: sa.Connection) -> int:
-        last = connection.execute(sa.select(sa.func.max(_entry.c.position))).scalar()
-        return 0 if last is None else last + 1
+        last = connection.execute(sa.select(sa.func.max(t.entry.c.position))).scalar()
+        return sqlite.size_of(last, self._path)
 
     def _peaks(
         self, connection: sa.Connection, sizes: Iterable[int]
@@ -280,17 +304,17 @@ class Ledger:
         wanted = {peak for size in sizes for peak in merkle.peaks(size)}
         leaves = [index for level, index in wanted if level == 0]
         nodes = [
-            sa.and_(_node.c.level == level, _node.c.idx == index)
+            sa.and_(t.node.c.level == level, t.node.c.idx == index)
             for level, index in wanted
             if level
         ]
         found: dict[tuple[int, ...], bytes] = {}
         if leaves:
-            chosen = sa.select(_entry.c.position, _entry.c.leaf)
-            for position, leaf in connection.execute(chosen.where(_entry.c.position.in_(leaves))):
+            chosen = sa.select(t.entry.c.position, t.entry.c.leaf)
+            for position, leaf in connection.execute(chosen.where(t.entry.c.position.in_(leaves))):
                 found[0, position] = sqlite.hash_of(leaf, self._path)
         if nodes:
-            for level, index, one in connection.execute(sa.select(_node).where(sa.or_(*nodes))):
+            for level, index, one in connection.execute(sa.select(t.node).where(sa.or_(*nodes))):
                 found[level, index] = sqlite.hash_of(one, self._path)
         if len(found) != len(wanted):
             raise sqlite.damaged(self._path, _("its tree lacks a node"))
@@ -303,19 +327,22 @@ class Ledger:
         return map(self._typed, self._rows(connection, start, stop))
 
     @staticmethod
-    def _rows(connection: sa.Connection, start: int, stop: int) -> list[tuple[object, ...]]:
-        chosen = sa.select(_entry).where(_entry.c.position >= start, _entry.c.position < stop)
-        return [tuple(row) for row in connection.execute(chosen.order_by(_entry.c.position))]
+    def _rows(
+        connection: sa.Connection, start: int, stop: int, most: int | None = None
+    ) -> list[tuple[object, ...]]:
+        chosen = sa.select(t.entry).where(t.entry.c.position >= start, t.entry.c.position < stop)
+        chosen = chosen.order_by(t.entry.c.position).limit(most)
+        return [tuple(row) for row in connection.execute(chosen)]
 
     def _typed(self, row: tuple[object, ...]) -> Entry:
         return Entry(*sqlite.typed(row, sqlite.EntryRow, self._path))
 
     def _details(self, where: sa.ColumnElement[bool]) -> dict[int, dict[str, JSON]]:
         columns = [
-            *(_detail.c[name] for name in ("position", "field", "commitment", "salt", "value")),
-            _entry.c.statement,
+            *(t.detail.c[name] for name in ("position", "field", "commitment", "salt", "value")),
+            t.entry.c.statement,
         ]
-        chosen = sa.select(*columns).join(_entry).where(where).order_by(_detail.c.position)
+        chosen = sa.select(*columns).join(t.entry).where(where).order_by(t.detail.c.position)
         with self._transaction() as connection:
             rows = [tuple(row) for row in connection.execute(chosen)]
         return opened(sqlite.typed(row, DetailRow, self._path) for row in rows)
@@ -326,6 +353,13 @@ def _check_details(sealed: Sealed, committed: dict[str, str]) -> None:
         commitment(one.salt, one.value) != one.commitment for one in sealed.details
     ):
         raise MalformedStatement(_("The details aren't those that the statement commits to."))
+    for one in sealed.details:
+        try:
+            canonical.decode(one.value)
+        except ValueError as error:  # nobody could read it, nor what is read along with it
+            raise MalformedStatement(
+                _("The detail {field} isn't canonical JSON.").format(field=one.field)
+            ) from error
 
 
 def _path(url: str) -> Path:
