@@ -8,25 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from otapgate.acts.founding import found
 from otapgate.acts.workspace import Workspace
-from otapgate.ledger import sshsig, wire
 
-
-class Key:
-    """An Ed25519 key in memory."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        body = wire.string(b"ssh-ed25519") + wire.string(raw)
-        return sshsig.assemble(self.public, namespace, body)
+from .conftest import Key
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate import errors
-from otapgate.acts import place
+from otapgate.acts import names, place
 from otapgate.acts.workspace import Workspace, draft, new_id
 from otapgate.i18n import _
+from otapgate.landscape.load import folded
 from otapgate.landscape.model import Stage
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft, namespace, seal
@@ -39,7 +40,9 @@ def found(
     """
     from otapgate.ledger import sshsig
 
-    keys = {who: sshsig.parse_public_key(line) for who, line in admins.items()}
+    keys = {names.check(w): sshsig.parse_public_key(line) for w, line in admins.items()}
+    if len({folded(who) for who in keys}) != len(admins):
+        raise errors.BadInput("name-twice", _("Two role administrators can't share a name."))
     if len({k.fingerprint for k in keys.values()}) != len(keys):
         raise errors.BadInput(
             "key-twice", _("Two role administrators can't share a key: one key, one person.")

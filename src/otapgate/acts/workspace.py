@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from otapgate import __version__, errors
+from otapgate.acts import names as naming
 from otapgate.acts import place
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Landscape, Role, Street
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 DIRECTORY = ".otapgate"
 
 
-_SHAPE = 2
+_SHAPE = 3
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 
@@ -68,6 +69,7 @@ class Workspace:
         self._now = now
         self._signer: Signer | None = None
         self._state: State | None = None
+        self._everybody: tuple[int, dict[str, str]] | None = None
 
     # Files
 
@@ -94,7 +96,7 @@ class Workspace:
         """Owners as person ids: what the gate gets."""
         from otapgate.landscape.load import with_people
 
-        return with_people(landscape, {name: i for i, name in self.names.items()})
+        return with_people(landscape, [(name, i) for i, name in self.names.items()])
 
     @cached_property
     def store(self) -> Store:
@@ -219,28 +221,38 @@ class Workspace:
         return found.state
 
     @cached_property
-    def names(self) -> dict[str, str]:
-        """Person id → name, for everybody whose name wasn't erased."""
+    def _details(self) -> naming.Details:
         from otapgate.ledger import peek
 
-        found = peek.details(self.ledger_path, "name-")
-        return {field.removeprefix("name-"): str(name) for field, name in found.items()}
+        return peek.details(self.ledger_path, "name-")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Person id → name, for everybody enrolled whose name wasn't erased."""
+        return naming.of(self.state.directory, self._details)
+
+    @property
+    def proposed(self) -> dict[int, str]:
+        """Position → name, of enrolments that wait for a second role administrator."""
+        return naming.proposed(self.state.directory, self._details)
+
+    @property
+    def everybody(self) -> dict[str, str]:
+        """Person id → name, whose enrolment waits included. Those own nothing yet."""
+        if self._everybody is None or self._everybody[0] != self.state.size:
+            people = self.state.directory
+            soon = {people.pending[n].person: name for n, name in self.proposed.items()}
+            found = {**soon, **dict.fromkeys(people.people, ""), **self.names}
+            self._everybody = self.state.size, found
+        return self._everybody[1]
 
     def name(self, person: str) -> str:
         """A person's name, or their id when it was erased."""
-        return self.names.get(person, person)
+        return self.everybody.get(person) or person
 
     def person(self, name: str) -> str:
-        """The id of an enrolled person by name or id; raises BadInput."""
-        wanted = name.casefold()
-        hits = [i for i, n in self.names.items() if n.casefold() == wanted or i == name]
-        if len(hits) == 1:
-            return hits[0]
-        raise errors.BadInput(
-            "person-unknown",
-            _("Nobody called {name} is enrolled.").format(name=name),
-            remedy="otapgate people list",
-        )
+        """The id of a person by name or id; raises BadInput for none and for several."""
+        return naming.find(self.everybody, name)
 
     # Who acts
 
@@ -320,7 +332,7 @@ class Workspace:
 
         position = ledger.append(sealed, signature, expect)
         self._state = None
-        self.__dict__.pop("names", None)
+        self.__dict__.pop("_details", None)
         return position
 
     def entitle(self, draft: Draft) -> None:
