@@ -115,6 +115,29 @@ def test_an_edited_policy_has_no_force_until_it_is_approved(accepted: School) ->
     assert accepted.answers("P") == "1.0"
 
 
+def test_a_freeze_taken_out_and_a_stage_left_out_are_named(accepted: School) -> None:
+    (accepted.root / "calendar.yml").write_text(
+        "freezes:\n  - {name: Exams, start: 2020-05-01, end: 2020-05-29}\n"
+    )
+    (finding,) = [f for f in accepted.explain(expect=3) if f["code"] == "OG902"]
+    assert "calendar.yml" in finding["message"]
+    said = accepted(ANNA, "policy", "approve", "--because", "Meeting of 12 January.")
+    assert said["changed"] == ["calendar.yml"]
+    assert accepted.explain(expect=0) == []
+    (accepted.root / "calendar.yml").unlink()
+    accepted.edit("otapgate.yml", "timezone: Europe/Amsterdam", "timezone: Pacific/Auckland")
+    street = accepted.root / "environments" / "agenda.yml"
+    before, _stage, after = street.read_text("utf-8").partition("  - stage: A")
+    street.write_text(before + after[after.index("  - stage: P") :], "utf-8")
+    said = accepted(None, "policy", "show")
+    assert said["changed"] == [
+        "calendar.yml", "otapgate.yml (timezone)", "environments/agenda.yml (stages)"
+    ]  # fmt: skip
+    assert said["covers"]["streets"] == {"agenda": [["agenda-T", "T"], ["agenda-P", "P"]]}
+    (finding,) = [f for f in accepted.explain(expect=3) if f["code"] == "OG902"]
+    assert all(file in finding["message"] for file in said["changed"])
+
+
 def test_an_environment_edited_after_acceptance_lapses(accepted: School) -> None:
     accepted.edit("environments/agenda.yml", "test: [tester, test-lead]", "test: [tester]")
     listed = {e["name"]: e["status"] for e in accepted(None, "env", "list")["environments"]}

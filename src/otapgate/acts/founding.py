@@ -1,4 +1,4 @@
-"""Starting a landscape and its ledger; moving it; approving its policy."""
+"""Starting a landscape and its ledger; moving it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate import errors
-from otapgate.acts import names, place
+from otapgate.acts import names, place, policy
 from otapgate.acts.workspace import Workspace, draft, new_id
 from otapgate.i18n import _
 from otapgate.landscape.load import folded
@@ -99,25 +99,9 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
         ledger.append(sealed, signer.sign(sealed.statement, namespace("genesis")))
     finally:
         ledger.close()
-    keep_policy(workspace)
+    policy.keep(workspace)
     workspace._signer = signer
     return workspace
-
-
-def keep_policy(workspace: Workspace) -> None:
-    """Keep the policy's text in the store, so that what was approved can be shown."""
-    path = workspace.root / (workspace.landscape.policy.file or "policy.yml")
-    workspace.store.put_file(path)
-
-
-def approve_policy(workspace: Workspace, because: str) -> Draft:
-    """The policy as it is in the files now, put in force."""
-    digest = workspace.landscape.policy.digest
-    if digest == workspace.state.policy:
-        raise errors.BadInput(
-            "policy-in-force", _("The policy in the landscape is already in force.")
-        )
-    return draft("policy-approved", p.PolicyApproved(digest), [("policy", digest)], because=because)
 
 
 def move(workspace: Workspace, because: str) -> int:

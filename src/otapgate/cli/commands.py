@@ -96,8 +96,10 @@ COMMANDS: dict[str, Command | Group] = {
                 "log:policy_approve", N_("Put the policy in the files in force."),
                 "otapgate policy approve --because 'board meeting of 12 January'",
             ),
-            "show": Command("log:policy_show", N_("Whether the policy in the files is in force."),
-                            "otapgate policy show"),
+            "show": Command(
+                "log:policy_show", N_("What the policy covers, and whether it is in force."),
+                "otapgate policy show",
+            ),
         },
     ),
     "env": Group(
