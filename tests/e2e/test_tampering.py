@@ -191,6 +191,29 @@ def test_a_cache_made_up_by_hand_is_not_believed_by_a_promotion(running: School)
     assert "OG203" in {f["code"] for f in said["decision"]["findings"]}
 
 
+def test_caches_made_up_by_hand_are_not_believed_by_an_act(founded: School) -> None:
+    cache = founded.root / ".otapgate" / "cache"
+
+    def poison(file: str, old: str, new: str) -> None:
+        founded(None, "status")
+        text = (cache / file).read_text("utf-8")
+        assert old in text
+        (cache / file).write_text(text.replace(old, new), "utf-8")
+
+    other = founded.ledger.with_name("other.sqlite")
+    shutil.copy(founded.ledger, other)
+    poison("landscape.json", ".otapgate/ledger.sqlite", ".otapgate/other.sqlite")
+    entry = founded(DAAN, "env", "accept", "T")["entry"]
+    for file, entries in ((founded.ledger, entry + 1), (other, entry)):
+        base = sqlite3.connect(file)
+        assert base.execute("SELECT count(*) FROM entry").fetchone() == (entries,)
+        base.close()
+    poison("state.json", '"role":"administrator"', '"role":"board"')
+    founded.edit("policy.yml", "P: [process-owner, change-manager]", "P: [process-owner]")
+    said = founded(DAAN, "policy", "approve", expect=7)
+    assert said["error"]["code"] == "role-missing"
+
+
 def test_the_ledger_refuses_edits_while_its_triggers_stand(founded: School) -> None:
     base = sqlite3.connect(founded.ledger)
     try:

@@ -229,7 +229,8 @@ COMMANDS: dict[str, Command | Group] = {
         N_("The gate: what it says, its rules and its log."),
         {
             "explain": Command(
-                "gate:explain", N_("What the gate would say now, with every gap."),
+                "gate:explain",
+                N_("What the gate would say now, with every gap; reads the cache."),
                 "otapgate gate explain tryton@8.0.12 --to P --change CHG-0001",
             ),
             "rules": Command("gate:gate_rules", N_("The rules, or one rule explained."),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from otapgate import errors
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, table
 from otapgate.errors import Exit
 from otapgate.i18n import _
@@ -25,7 +25,7 @@ def log_list(
 ) -> Reply:
     from otapgate.acts import logbook
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = logbook.listing(workspace, act, last)
     rows = [[str(e["entry"]), e["at"], e["act"], e["by"] or "-",
              ", ".join(s["name"] for s in e["subjects"])] for e in found]  # fmt: skip
@@ -38,7 +38,7 @@ def show(
 ) -> Reply:
     from otapgate.acts import logbook
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = logbook.show(workspace, entry)
     return Reply(
         {"entry": found},
