@@ -1,35 +1,30 @@
-"""The warm state: taken where it fits this program and this ledger, and made anew if not."""
+"""The caches: believed by who only reads, where they fit this program and this ledger, and
+never by an act."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from otapgate import errors
+from otapgate.acts import gatekeeping
 from otapgate.acts.founding import found
+from otapgate.acts.people import grant
 from otapgate.acts.workspace import Workspace, draft
+from otapgate.ledger import peek
 from otapgate.ledger import predicates as p
-from otapgate.ledger import sshsig, wire
+from otapgate.ledger.statement import Draft, Subject
 
+from .conftest import Key, Office
 
-class Key:
-    """An Ed25519 key in memory."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        body = wire.string(b"ssh-ed25519") + wire.string(raw)
-        return sshsig.assemble(self.public, namespace, body)
+ONE, TWO = ("sha256:" + digit * 64 for digit in "12")
 
 
 @pytest.fixture
@@ -46,9 +41,9 @@ def root(tmp_path: Path, key: Key) -> Path:
 
 
 def test_the_warm_state_is_the_state(root: Path):
-    cold = Workspace(root).state
+    cold = Workspace(root, reading=True).state
     assert (root / ".otapgate/cache/state.json").exists()
-    warm = Workspace(root).state
+    warm = Workspace(root, reading=True).state
     assert warm == cold
     assert warm.policy == Workspace(root).landscape.policy.digest
 
@@ -67,15 +62,104 @@ def test_the_warm_state_is_the_state(root: Path):
 def test_a_state_of_another_shape_program_or_ledger_is_made_anew(
     root: Path, spoil: Callable[[Any], None]
 ):
-    right = Workspace(root).state.policy
+    right = Workspace(root, reading=True).state.policy
     cache = root / ".otapgate/cache/state.json"
     kept = json.loads(cache.read_text())
     kept["state"]["policy"] = "sha256:" + "0" * 64
     cache.write_text(json.dumps(kept))
-    assert Workspace(root).state.policy != right, "what is warm is what is in the cache"
+    assert Workspace(root, reading=True).state.policy != right, (
+        "what is warm is what is in the cache"
+    )
     spoil(kept)
     cache.write_text(json.dumps(kept))
-    assert Workspace(root).state.policy == right
+    assert Workspace(root, reading=True).state.policy == right
+
+
+# Who acts believes no cache
+
+
+@pytest.fixture
+def poisoned(office: Office) -> Office:
+    """Two releases; a cache says of each that it is the other, and that Chantal is the
+    board; another says that the ledger is elsewhere and that environments changed."""
+    office.enrol("Chantal Mulder", "builder")
+    for version, digest in (("1.0", ONE), ("2.0", TWO)):
+        office.forge("Chantal Mulder", "release-built",
+                     p.ReleaseBuilt("agenda", version, "agenda", None, 1, 1, ()),
+                     (f"agenda@{version}", digest))  # fmt: skip
+    shutil.copy(office.root / ".otapgate/ledger.sqlite", office.root / ".otapgate/other.sqlite")
+    with Workspace(office.root, reading=True) as workspace:
+        assert workspace.state.releases[ONE].name == "agenda@1.0"
+        assert workspace.outline
+    cache = office.root / ".otapgate/cache"
+    kept = json.loads((cache / "state.json").read_text())
+    releases = kept["state"]["releases"]
+    releases[ONE]["name"], releases[TWO]["name"] = "agenda@2.0", "agenda@1.0"
+    for seat in kept["state"]["directory"]["seats"]:
+        seat["role"] = "board"
+    (cache / "state.json").write_text(json.dumps(kept))
+    kept = json.loads((cache / "landscape.json").read_text())
+    kept["landscape"]["ledger"] = ".otapgate/other.sqlite"
+    for environment in kept["landscape"]["streets"][0]["environments"]:
+        environment["digest"] = ONE
+    (cache / "landscape.json").write_text(json.dumps(kept))
+    return office
+
+
+def test_what_is_signed_is_what_the_ledger_and_the_files_say(poisoned: Office):
+    with Workspace(poisoned.root, reading=True) as fooled:
+        assert gatekeeping.release(fooled, "agenda@2.0").digest == ONE
+    with poisoned.open("Anna de Wit") as workspace:
+        assert gatekeeping.release(workspace, "agenda@2.0").digest == TWO
+        assert workspace.environment("agenda-T").digest != ONE
+        assert workspace.outline == workspace.landscape
+
+
+def test_an_act_goes_to_the_ledger_that_the_files_name(poisoned: Office):
+    def entries() -> dict[str, int]:
+        return {name: peek.peek(poisoned.root / f".otapgate/{name}.sqlite").size
+                for name in ("ledger", "other")}  # fmt: skip
+
+    before = entries()
+    with poisoned.open("Anna de Wit") as workspace:
+        workspace.record(grant(workspace, "Chantal Mulder", "tester", None, None))
+    assert entries() == {"ledger": before["ledger"] + 1, "other": before["other"]}
+
+
+def test_a_role_that_only_the_cache_knows_is_none(poisoned: Office):
+    with poisoned.open("Chantal Mulder") as workspace:
+        with pytest.raises(errors.Identity) as refused:
+            workspace.record(policy_draft())
+        assert refused.value.code == "role-missing"
+
+
+def policy_draft() -> Draft:
+    return Draft("policy-approved", (Subject("policy", ONE),),
+                 p.to_predicate(p.PolicyApproved(ONE)))  # fmt: skip
+
+
+def test_nothing_is_recorded_by_who_opened_for_reading(office: Office):
+    with Workspace(office.root, reading=True) as workspace:
+        workspace._signer = office.keys["Anna de Wit"]
+        for way in (lambda: workspace.record(policy_draft()),
+                    lambda: workspace.require("role-admin")):  # fmt: skip
+            with pytest.raises(AssertionError, match="reading"):
+                way()
+
+
+def test_a_state_that_was_handed_out_stays_as_it_was(office: Office):
+    office.enrol("Chantal Mulder")
+    with office.open("Anna de Wit") as workspace:
+        before = workspace.state
+        size = before.size
+        workspace.record(grant(workspace, "Chantal Mulder", "tester", None, None))
+        assert workspace.state.size == size + 1
+        assert before.size == size
+        assert workspace.state.root != before.root
+        # A ledger that was put back under our hands is folded anew.
+        workspace.state.root = "00" * 32
+        workspace._stale = True
+        assert workspace.state == office.open().state
 
 
 opened: list[str] | None = None
@@ -105,7 +189,7 @@ def test_nothing_but_sqlite_opens_the_ledger_while_it_is_held(root: Path, key: K
                 assert workspace.names
                 assert workspace.statement(position).act == "environment-accepted"
         found = [name for name in opened if "ledger.sqlite" in name]
-        read = [name for name in opened if name.endswith("state.json")]
+        read = [name for name in opened if name.endswith(".yml")]
     finally:
         opened = None
     assert found == []

@@ -75,7 +75,7 @@ def line(what: str, times: Times, also: str = "") -> None:
 def deciding(school: School, count: int) -> None:
     """From the files to the answer, as `gate explain` and `promote` go that way."""
     root, now, question = school.root, school.now, school.question
-    workspace = Workspace(root, now=now)
+    workspace = Workspace(root, now=now, reading=True)
     landscape, state = workspace.landscape, workspace.state
     people = workspace.with_people(landscape)
     release = state.releases[question.release]
@@ -91,11 +91,11 @@ def deciding(school: School, count: int) -> None:
     )
 
     def both() -> object:
-        state = Workspace(root, now=now).state
+        state = Workspace(root, now=now, reading=True).state
         return state, decide(people, state, Seen(), question, now)
 
     def asked() -> object:
-        fresh = Workspace(root, now=now)
+        fresh = Workspace(root, now=now, reading=True)
         return fresh.state, ask(
             fresh, release, environment, question.change, actor=question.actor,
             landscape=landscape, state=fresh.state, seen=Seen(), at=now,
@@ -103,7 +103,7 @@ def deciding(school: School, count: int) -> None:
 
     times = rounds(
         count,
-        lambda: Workspace(root, now=now).state,
+        lambda: Workspace(root, now=now, reading=True).state,
         lambda: decide(people, state, Seen(), question, now),
         both,
         asked,
@@ -120,7 +120,7 @@ def deciding(school: School, count: int) -> None:
         few,
         lambda: msgspec.json.decode(msgspec.json.encode(state), type=State),
         lambda: workspace._keep(state),
-        lambda: status(Workspace(root, now=now)),
+        lambda: status(Workspace(root, now=now, reading=True)),
     )
     line("recording: copy to try the act on", copied)
     line("recording: keep the state", kept_again)

@@ -115,6 +115,29 @@ def test_an_edited_policy_has_no_force_until_it_is_approved(accepted: School) ->
     assert accepted.answers("P") == "1.0"
 
 
+def test_a_freeze_taken_out_and_a_stage_left_out_are_named(accepted: School) -> None:
+    (accepted.root / "calendar.yml").write_text(
+        "freezes:\n  - {name: Exams, start: 2020-05-01, end: 2020-05-29}\n"
+    )
+    (finding,) = [f for f in accepted.explain(expect=3) if f["code"] == "OG902"]
+    assert "calendar.yml" in finding["message"]
+    said = accepted(ANNA, "policy", "approve", "--because", "Meeting of 12 January.")
+    assert said["changed"] == ["calendar.yml"]
+    assert accepted.explain(expect=0) == []
+    (accepted.root / "calendar.yml").unlink()
+    accepted.edit("otapgate.yml", "timezone: Europe/Amsterdam", "timezone: Pacific/Auckland")
+    street = accepted.root / "environments" / "agenda.yml"
+    before, _stage, after = street.read_text("utf-8").partition("  - stage: A")
+    street.write_text(before + after[after.index("  - stage: P") :], "utf-8")
+    said = accepted(None, "policy", "show")
+    assert said["changed"] == [
+        "calendar.yml", "otapgate.yml (timezone)", "environments/agenda.yml (stages)"
+    ]  # fmt: skip
+    assert said["covers"]["streets"] == {"agenda": [["agenda-T", "T"], ["agenda-P", "P"]]}
+    (finding,) = [f for f in accepted.explain(expect=3) if f["code"] == "OG902"]
+    assert all(file in finding["message"] for file in said["changed"])
+
+
 def test_an_environment_edited_after_acceptance_lapses(accepted: School) -> None:
     accepted.edit("environments/agenda.yml", "test: [tester, test-lead]", "test: [tester]")
     listed = {e["name"]: e["status"] for e in accepted(None, "env", "list")["environments"]}
@@ -166,6 +189,29 @@ def test_a_cache_made_up_by_hand_is_not_believed_by_a_promotion(running: School)
     cache.write_text(cache.read_text().replace('"anonymised"', '"synthetic"'), "utf-8")
     said = running.promote("T", expect=3)
     assert "OG203" in {f["code"] for f in said["decision"]["findings"]}
+
+
+def test_caches_made_up_by_hand_are_not_believed_by_an_act(founded: School) -> None:
+    cache = founded.root / ".otapgate" / "cache"
+
+    def poison(file: str, old: str, new: str) -> None:
+        founded(None, "status")
+        text = (cache / file).read_text("utf-8")
+        assert old in text
+        (cache / file).write_text(text.replace(old, new), "utf-8")
+
+    other = founded.ledger.with_name("other.sqlite")
+    shutil.copy(founded.ledger, other)
+    poison("landscape.json", ".otapgate/ledger.sqlite", ".otapgate/other.sqlite")
+    entry = founded(DAAN, "env", "accept", "T")["entry"]
+    for file, entries in ((founded.ledger, entry + 1), (other, entry)):
+        base = sqlite3.connect(file)
+        assert base.execute("SELECT count(*) FROM entry").fetchone() == (entries,)
+        base.close()
+    poison("state.json", '"role":"administrator"', '"role":"board"')
+    founded.edit("policy.yml", "P: [process-owner, change-manager]", "P: [process-owner]")
+    said = founded(DAAN, "policy", "approve", expect=7)
+    assert said["error"]["code"] == "role-missing"
 
 
 def test_the_ledger_refuses_edits_while_its_triggers_stand(founded: School) -> None:

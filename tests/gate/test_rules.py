@@ -451,7 +451,7 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_incomplete, ["OG702"], "/srv/extra"),
     (_incomparable, ["OG702"], "declares no installs"),
     (_bad_entry, ["OG901"], "signed by nobody"),
-    (_other_policy, ["OG902"], "policy.yml was changed"),
+    (_other_policy, ["OG902"], "The policy, the calendar"),
     (_clock, ["OG906"], "last entry is of"),
     (_owner_gone, ["OG201"], "doesn't hold the role of environment owner"),
     (_owner_lapsed, ["OG201"], "doesn't hold the role of environment owner"),
@@ -514,6 +514,14 @@ def test_an_environment_without_personal_data_needs_no_dataset():
     known = state()
     _no_data(known)
     assert codes(ask(known, where)) == []
+
+
+def test_what_changed_of_the_approved_policy_is_named_where_it_can_be():
+    known = state()
+    _other_policy(known)
+    decision = ask(known, seen=Seen(policy_changes=("calendar.yml", "roster (stages)")))
+    assert codes(decision) == ["OG902"]
+    assert "since: calendar.yml, roster (stages)." in decision.blocking[0].sentence()
 
 
 def test_a_freeze_stops_everything_on_its_streets_only():

@@ -28,7 +28,7 @@ def test_looking_does_not_import_sqlalchemy_or_cryptography(
     )
     command = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "1 1 {'name': 'Sanne'} {'name': 'Sanne'}\n"
+    assert done.stdout == "1 1 {'name': 'Sanne'} {0: {'name': 'Sanne'}}\n"
 
 
 def test_looking_can_not_write(ledger: Ledger, path: Path) -> None:

@@ -448,13 +448,17 @@ def test_erasing_says_when_a_reader_keeps_the_old_bytes(path: Path, signer: Memo
         assert b"Sanne" not in b"".join(one.read_bytes() for one in path.parent.iterdir())
 
 
-def test_details_by_prefix_take_the_latest_of_a_field(
+def test_details_by_prefix_come_with_their_entry(
     ledger: Ledger, path: Path, signer: MemorySigner
 ) -> None:
     write(ledger, signer, **{"name-p1": "Sanne", "notes": "x"})
     write(ledger, signer, **{"name-p2": "Ömer"})
     write(ledger, signer, **{"name-p1": "Sanne de Vries"})
-    assert peek.details(path, "name-") == {"name-p1": "Sanne de Vries", "name-p2": "Ömer"}
+    assert peek.details(path, "name-") == {
+        0: {"name-p1": "Sanne"},
+        1: {"name-p2": "Ömer"},
+        2: {"name-p1": "Sanne de Vries"},
+    }
     assert peek.details(path, "name_") == {}
     assert ledger.all_details() == {
         0: {"name-p1": "Sanne", "notes": "x"},

@@ -20,7 +20,8 @@ def accept(workspace: Workspace, name: str) -> Draft:
     fresh = workspace.landscape.environment(workspace.environment(name).name)
     assert fresh is not None, "names come from the same files"
     me = workspace.require("environment-owner", street=fresh.street)
-    if workspace.name(me).casefold() != fresh.owner.casefold():
+    owned = workspace.with_people(workspace.landscape).environment(fresh.name)
+    if owned is None or owned.owner != me:
         raise errors.Identity(
             "not-the-owner",
             _("{environment} belongs to {owner}; you are {name}.").format(

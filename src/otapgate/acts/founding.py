@@ -1,4 +1,4 @@
-"""Starting a landscape and its ledger; moving it; approving its policy."""
+"""Starting a landscape and its ledger; moving it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate import errors
-from otapgate.acts import place
+from otapgate.acts import names, place, policy
 from otapgate.acts.workspace import Workspace, draft, new_id
 from otapgate.i18n import _
+from otapgate.landscape.load import folded
 from otapgate.landscape.model import Stage
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft, namespace, seal
@@ -39,7 +40,9 @@ def found(
     """
     from otapgate.ledger import sshsig
 
-    keys = {who: sshsig.parse_public_key(line) for who, line in admins.items()}
+    keys = {names.check(w): sshsig.parse_public_key(line) for w, line in admins.items()}
+    if len({folded(who) for who in keys}) != len(admins):
+        raise errors.BadInput("name-twice", _("Two role administrators can't share a name."))
     if len({k.fingerprint for k in keys.values()}) != len(keys):
         raise errors.BadInput(
             "key-twice", _("Two role administrators can't share a key: one key, one person.")
@@ -96,25 +99,9 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
         ledger.append(sealed, signer.sign(sealed.statement, namespace("genesis")))
     finally:
         ledger.close()
-    keep_policy(workspace)
+    policy.keep(workspace)
     workspace._signer = signer
     return workspace
-
-
-def keep_policy(workspace: Workspace) -> None:
-    """Keep the policy's text in the store, so that what was approved can be shown."""
-    path = workspace.root / (workspace.landscape.policy.file or "policy.yml")
-    workspace.store.put_file(path)
-
-
-def approve_policy(workspace: Workspace, because: str) -> Draft:
-    """The policy as it is in the files now, put in force."""
-    digest = workspace.landscape.policy.digest
-    if digest == workspace.state.policy:
-        raise errors.BadInput(
-            "policy-in-force", _("The policy in the landscape is already in force.")
-        )
-    return draft("policy-approved", p.PolicyApproved(digest), [("policy", digest)], because=because)
 
 
 def move(workspace: Workspace, because: str) -> int:

@@ -9,11 +9,13 @@ from typing import Any, Literal
 import msgspec
 
 from otapgate import canonical, errors
+from otapgate.acts import policy
 from otapgate.acts.workspace import Workspace, new_id
 from otapgate.gate.decide import Undecidable, decide
 from otapgate.gate.finding import Action, Decision, Finding, Seen
 from otapgate.gate.registry import load_extensions, rules
 from otapgate.i18n import _
+from otapgate.landscape import approval
 from otapgate.landscape.model import Environment, Landscape
 from otapgate.ledger import predicates as p
 from otapgate.ledger.sshsig import signer_fingerprint
@@ -39,6 +41,7 @@ def see(workspace: Workspace, release: Release, ledger_problems: tuple[str, ...]
         drift=drift(workspace, release),
         plan_files=plan_files(workspace, release),
         differences=differences(workspace, release),
+        policy_changes=policy.changes(workspace),
     )
 
 
@@ -259,6 +262,8 @@ def remake(
     try:
         landscape = msgspec.convert(canonical.decode(workspace.store.get(was.landscape)), Landscape)
         seen = msgspec.convert(canonical.decode(workspace.store.get(was.seen)), Seen)
+        if approval.digest(landscape) != landscape.policy.digest:
+            return None  # it says that it is another policy than it is
     except (errors.OtapgateError, msgspec.ValidationError, ValueError):
         return None
     state = timeline.at(was.size)

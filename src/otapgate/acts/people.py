@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from otapgate import canonical, errors
+from otapgate.acts import names
 from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.canonical import JSON
 from otapgate.i18n import _
+from otapgate.landscape.load import folded
 from otapgate.landscape.model import ROLES, Role
 from otapgate.ledger import predicates as p
+from otapgate.ledger.directory import Pending
 from otapgate.ledger.statement import Draft, Subject
 
 
@@ -57,11 +61,11 @@ def read_public_key(path: Path) -> str:
 
 def enrol(workspace: Workspace, name: str, key: Path) -> Draft:
     """Somebody new with a key, or another key for somebody who is enrolled."""
-    if not name.strip() or any(ord(c) < 32 for c in name):
-        raise errors.BadInput("name-empty", _("A person needs a name."))
+    called = names.check(name)
     line = read_public_key(key)
-    known = [i for i, n in workspace.names.items() if n.casefold() == name.casefold()]
-    person = known[0] if known else new_id("p")
+    everybody = workspace.everybody
+    taken = called in everybody or folded(called) in map(folded, everybody.values())
+    person = names.find(everybody, called) if taken else new_id("p")
     owner = workspace.state.directory.owners.get(_fingerprint(line))
     if owner is not None:
         raise errors.BadInput(
@@ -77,7 +81,9 @@ def enrol(workspace: Workspace, name: str, key: Path) -> Draft:
         p.PersonEnrolled(person, (line,)),
         [(person, canonical.digest(line.encode()))],
     )
-    return Draft(act.act, act.subjects, act.predicate, {f"name-{person}": name.strip()})
+    # Another key for somebody is no occasion to rename them.
+    details: dict[str, JSON] = {} if person in workspace.names else {f"name-{person}": called}
+    return Draft(act.act, act.subjects, act.predicate, details)
 
 
 def _fingerprint(line: str) -> str:
@@ -162,14 +168,28 @@ def confirmable(workspace: Workspace) -> list[dict[str, Any]]:
             continue
         who = workspace.name(waiting.person)
         if waiting.act == "enrol":
-            text = _("{who} is enrolled with the key {key}").format(
-                who=who, key=", ".join(_fingerprint(k) for k in waiting.keys)
-            )
+            text = _enrolment(workspace, position, waiting)
         else:
             text = _("{who} gets the role {role}").format(who=who, role=waiting.role)
             text += f" ({waiting.street})" if waiting.street else ""
         found.append({"entry": position, "act": waiting.act, "text": text})
     return found
+
+
+def _enrolment(workspace: Workspace, position: int, waiting: Pending) -> str:
+    """A waiting enrolment in words: for somebody who is enrolled, who that is by id, and
+    what they were called where the name would change."""
+    key = ", ".join(_fingerprint(k) for k in waiting.keys)
+    person, new = waiting.person, workspace.proposed.get(position)
+    if person not in workspace.state.directory.people:
+        return _("{who} ({id}) is enrolled with the key {key}").format(
+            who=new or person, id=person, key=key
+        )
+    old = workspace.name(person)
+    if new is None or new == old:
+        return _("{who} ({id}) gets another key, {key}").format(who=old, id=person, key=key)
+    return _("{id}, called {old} until now, will be called {new}, and gets another key, {key}")\
+        .format(id=person, old=old, new=new, key=key)  # fmt: skip
 
 
 def confirm(entries: Sequence[int]) -> Draft:

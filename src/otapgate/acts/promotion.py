@@ -171,7 +171,7 @@ def _begin(asked: _Asked, plan: Plan) -> tuple[Promoted, list[int]]:
 
 
 def _is_open(workspace: Workspace, environment: Environment, run_id: str) -> bool:
-    workspace._state = None
+    workspace._stale = True
     try:
         open_ = workspace.state.environment(environment.name).unfinished
     except errors.OtapgateError:

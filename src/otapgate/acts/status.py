@@ -215,7 +215,12 @@ def _notes(workspace: Workspace) -> list[str]:
               " otapgate people confirm").format(count=count)
         )  # fmt: skip
     if workspace.outline.policy.digest != workspace.state.policy:
-        found.append(_("The policy was changed and not approved since: otapgate policy approve"))
+        found.append(
+            _(
+                "The policy, the calendar, the stages of a street or the time zone was changed"
+                " and not approved since: otapgate policy show, otapgate policy approve"
+            )
+        )
     if workspace.state.problems:
         found.append(_("The ledger doesn't verify: otapgate log verify"))
     return found

@@ -1,16 +1,14 @@
 """An opened landscape: its files, ledger, content store, and who acts.
 
-The imperative shell around the pure parts. Reading is warm: the state is kept in a
-cache that names the log position and root it stands for, and SQLAlchemy is imported
-only where something is written. `verified` trusts no cache: it is what a promotion uses.
+The imperative shell around the pure parts. Opened for reading it is warm: landscape and
+state come from caches, and SQLAlchemy isn't imported. Opened for acting, as it is unless
+asked otherwise, it believes no cache: what is resolved and signed comes from the files and
+from the ledger's entries. `verified` checks signatures too: it is what a promotion uses.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -18,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from otapgate import __version__, errors
-from otapgate.acts import place
+from otapgate import errors
+from otapgate.acts import folding, place
+from otapgate.acts import names as naming
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Landscape, Role, Street
 from otapgate.ledger import predicates as p
@@ -47,27 +44,28 @@ if TYPE_CHECKING:
 DIRECTORY = ".otapgate"
 
 
-_SHAPE = 3
-"""Of the cached state; another one when the fold keeps something else or otherwise."""
-
-
-class _Cached(msgspec.Struct):
-    tool: str
-    shape: int
-    state: State
-
-
 class Workspace:
-    """One landscape, opened by somebody."""
+    """One landscape, opened by somebody, for acting or for reading."""
 
-    def __init__(self, root: Path, *, key: str | None = None, now: datetime | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        key: str | None = None,
+        now: datetime | None = None,
+        reading: bool = False,
+    ) -> None:
         """`key` is a private key file, or the `.pub` of an agent key; None means the
-        only enrolled key in the agent. `now` is for tests and `--as-of` only."""
+        only enrolled key in the agent. `now` is for tests and `--as-of` only. `reading`
+        is for commands that only show: caches are believed, and nothing can be recorded."""
         self.root = root
+        self._reading = reading
         self._key = key
         self._now = now
         self._signer: Signer | None = None
         self._state: State | None = None
+        self._stale = False
+        self._everybody: tuple[int, dict[str, str]] | None = None
 
     # Files
 
@@ -85,7 +83,9 @@ class Workspace:
 
     @cached_property
     def outline(self) -> Landscape:
-        """The same from the cache when no file changed: for reading commands."""
+        """The same, from the cache when opened for reading and no file changed."""
+        if not self._reading:
+            return self.landscape
         from otapgate.landscape.load import cached
 
         return cached(self.root, self.hidden / "cache")
@@ -94,7 +94,7 @@ class Workspace:
         """Owners as person ids: what the gate gets."""
         from otapgate.landscape.load import with_people
 
-        return with_people(landscape, {name: i for i, name in self.names.items()})
+        return with_people(landscape, [(name, i) for i, name in self.names.items()])
 
     @cached_property
     def store(self) -> Store:
@@ -137,56 +137,17 @@ class Workspace:
 
     @property
     def state(self) -> State:
-        """What the ledger amounts to now, from the warm cache and what came since."""
-        if self._state is None:
-            self._state = self._warm()
+        """What the ledger amounts to now; opened for reading, by the cache and what came
+        since. It is a value: an act recorded later makes another."""
+        if self._state is None or self._stale:
+            kept = self.hidden / "cache" / "state.json"
+            known = self._state
+            if known is None and self._reading:
+                known = folding.cached(kept)
+            self._state, self._stale = folding.up_to_date(known, self.ledger_path), False
+            if self._state is not known:
+                folding.keep(kept, self._state)
         return self._state
-
-    def _warm(self) -> State:
-        from otapgate.ledger import peek
-
-        path = self.ledger_path
-        head = peek.peek(path)
-        state = self._cached()
-        if (
-            state is None
-            or state.size > head.size
-            or (state.size and peek.peek(path, state.size).root != state.root)
-        ):
-            state = State()
-        if state.size < head.size:
-            for position, statement, signature in peek.since(path, state.size):
-                self._fold(state, position, statement, signature)
-            state.root = head.root
-            self._keep(state)
-        return state
-
-    @staticmethod
-    def _fold(state: State, position: int, statement: bytes, signature: str) -> str | None:
-        try:
-            parsed = parse(statement)
-            fingerprint = signer_fingerprint(signature)
-        except ValueError as error:
-            state.void[position] = str(error)
-            state.size = position + 1
-            return str(error)
-        return fold(state, position, parsed, fingerprint)
-
-    def _cached(self) -> State | None:
-        try:
-            data = (self.hidden / "cache" / "state.json").read_bytes()
-            kept = msgspec.json.decode(data, type=_Cached)
-        except (OSError, msgspec.MsgspecError, ValueError):
-            return None  # a cache that can't be read is no cache
-        return kept.state if (kept.tool, kept.shape) == (__version__, _SHAPE) else None
-
-    def _keep(self, state: State) -> None:
-        # Not being able to keep a cache costs time, nothing else.
-        with contextlib.suppress(OSError):
-            write_private(
-                self.hidden / "cache" / "state.json",
-                msgspec.json.encode(_Cached(__version__, _SHAPE, state)),
-            )
 
     def verify(self) -> Verification:
         """Everything checked from the first entry on, signatures too; no cache."""
@@ -219,32 +180,42 @@ class Workspace:
                 ),
                 problems=tuple(shown),
             )
-        self._state = found.state
+        self._state, self._stale = found.state, False
         return found.state
 
     @cached_property
-    def names(self) -> dict[str, str]:
-        """Person id → name, for everybody whose name wasn't erased."""
+    def _details(self) -> naming.Details:
         from otapgate.ledger import peek
 
-        found = peek.details(self.ledger_path, "name-")
-        return {field.removeprefix("name-"): str(name) for field, name in found.items()}
+        return peek.details(self.ledger_path, "name-")
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Person id → name, for everybody enrolled whose name wasn't erased."""
+        return naming.of(self.state.directory, self._details)
+
+    @property
+    def proposed(self) -> dict[int, str]:
+        """Position → name, of enrolments that wait for a second role administrator."""
+        return naming.proposed(self.state.directory, self._details)
+
+    @property
+    def everybody(self) -> dict[str, str]:
+        """Person id → name, whose enrolment waits included. Those own nothing yet."""
+        if self._everybody is None or self._everybody[0] != self.state.size:
+            people = self.state.directory
+            soon = {people.pending[n].person: name for n, name in self.proposed.items()}
+            found = {**soon, **dict.fromkeys(people.people, ""), **self.names}
+            self._everybody = self.state.size, found
+        return self._everybody[1]
 
     def name(self, person: str) -> str:
         """A person's name, or their id when it was erased."""
-        return self.names.get(person, person)
+        return self.everybody.get(person) or person
 
     def person(self, name: str) -> str:
-        """The id of an enrolled person by name or id; raises BadInput."""
-        wanted = name.casefold()
-        hits = [i for i, n in self.names.items() if n.casefold() == wanted or i == name]
-        if len(hits) == 1:
-            return hits[0]
-        raise errors.BadInput(
-            "person-unknown",
-            _("Nobody called {name} is enrolled.").format(name=name),
-            remedy="otapgate people list",
-        )
+        """The id of a person by name or id; raises BadInput for none and for several."""
+        return naming.find(self.everybody, name)
 
     # Who acts
 
@@ -278,6 +249,7 @@ class Workspace:
 
     def require(self, *roles: Role, street: str | None = None) -> str:
         """Who acts, holding one of the roles today; raises Identity."""
+        self._acting()
         me = self.me
         day = self.now().date().isoformat()
         held = self.state.directory.roles(me, day, street)
@@ -303,12 +275,18 @@ class Workspace:
 
     # Ledger, writing
 
+    def _acting(self) -> None:
+        """Nothing is signed on the word of a cache: a command that acts opens for acting."""
+        if self._reading:
+            raise AssertionError("this workspace was opened for reading")
+
     def record(self, draft: Draft) -> int:
         """Sign and append an act; returns its position once it is durable.
 
         Raises Identity (no key, role missing), BadInput (the act would have no effect),
         Integrity (the ledger can't be written, or this is a copy of it).
         """
+        self._acting()
         place.check(self.hidden, self.root)
         self.entitle(draft)
         signer = self.signer
@@ -323,8 +301,8 @@ class Workspace:
                 self._trial(sealed.statement, arrived)
 
         position = ledger.append(sealed, signature, expect)
-        self._state = None
-        self.__dict__.pop("names", None)
+        self._stale = True
+        self.__dict__.pop("_details", None)
         return position
 
     def entitle(self, draft: Draft) -> None:
@@ -339,9 +317,9 @@ class Workspace:
 
     def _trial(self, statement: bytes, arrived: Iterable[Entry]) -> None:
         """Fold the act into a copy of the state and see whether it would count."""
-        trial = msgspec.json.decode(msgspec.json.encode(self.state), type=State)
+        trial = folding.copy(self.state)
         for entry in arrived:
-            self._fold(trial, entry.position, entry.statement, entry.signature)
+            folding.take(trial, entry.position, entry.statement, entry.signature)
         problem = fold(trial, trial.size, parse(statement), self.signer.public.fingerprint)
         if problem is not None:
             raise errors.BadInput(
@@ -413,16 +391,3 @@ def draft(
 def new_id(prefix: str) -> str:
     """A short identifier that nothing else has: `run-3f9a1c0b2d4e`."""
     return f"{prefix}-{secrets.token_hex(6)}"
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

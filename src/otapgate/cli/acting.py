@@ -20,8 +20,14 @@ DryRun = Annotated[
 
 
 def open_workspace(now: datetime | None = None) -> Workspace:
-    """The landscape that the options name, opened by who the key says."""
+    """The landscape that the options name, opened by who the key says, for acting."""
     return Workspace(find_landscape(), key=options().key, now=now)
+
+
+def open_for_reading() -> Workspace:
+    """The same for commands that only show: quicker, because it believes the cache. What
+    it shows can't be recorded."""
+    return Workspace(find_landscape(), key=options().key, reading=True)
 
 
 def recorded(

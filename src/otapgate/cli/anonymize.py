@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from otapgate import errors
-from otapgate.cli.acting import open_workspace
+from otapgate.cli.acting import open_for_reading, open_workspace
 from otapgate.cli.output import Reply, progress, table
 from otapgate.i18n import _
 
@@ -90,7 +90,7 @@ def run(
 def dataset_list() -> Reply:
     from otapgate.acts import data
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = data.listing(workspace)
     rows = [[d["id"], d["environment"] or "-", d["label"], str(d["rows"]), d["at"][:16],
              d["expires"][:10], d["by"]] for d in found]  # fmt: skip

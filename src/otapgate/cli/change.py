@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otapgate import errors
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, table
 from otapgate.i18n import _
 
@@ -60,7 +60,7 @@ def change_list(
 ) -> Reply:
     from otapgate.acts import changes
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = [
             changes.summary(workspace, c)
             for c, known in workspace.state.changes.items()
@@ -75,7 +75,7 @@ def change_list(
 def show(change: ChangeId) -> Reply:
     from otapgate.acts import changes
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = changes.summary(workspace, change)
         form = changes.form(workspace, change)
 

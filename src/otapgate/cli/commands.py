@@ -96,8 +96,10 @@ COMMANDS: dict[str, Command | Group] = {
                 "log:policy_approve", N_("Put the policy in the files in force."),
                 "otapgate policy approve --because 'board meeting of 12 January'",
             ),
-            "show": Command("log:policy_show", N_("Whether the policy in the files is in force."),
-                            "otapgate policy show"),
+            "show": Command(
+                "log:policy_show", N_("What the policy covers, and whether it is in force."),
+                "otapgate policy show",
+            ),
         },
     ),
     "env": Group(
@@ -227,7 +229,8 @@ COMMANDS: dict[str, Command | Group] = {
         N_("The gate: what it says, its rules and its log."),
         {
             "explain": Command(
-                "gate:explain", N_("What the gate would say now, with every gap."),
+                "gate:explain",
+                N_("What the gate would say now, with every gap; reads the cache."),
                 "otapgate gate explain tryton@8.0.12 --to P --change CHG-0001",
             ),
             "rules": Command("gate:gate_rules", N_("The rules, or one rule explained."),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, progress, table
 from otapgate.i18n import _
 
@@ -18,7 +18,7 @@ def env_list(
 ) -> Reply:
     from otapgate.acts import environments
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = [
             environments.summary(workspace, e)
             for e in workspace.outline.environments()
@@ -34,7 +34,7 @@ def env_list(
 def show(env: Env) -> Reply:
     from otapgate.acts import environments
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         environment = workspace.environment(env)
         found = {
             **environments.summary(workspace, environment),

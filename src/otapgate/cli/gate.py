@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import findings_text, moment, open_workspace
+from otapgate.cli.acting import findings_text, moment, open_for_reading, open_workspace
 from otapgate.cli.output import Reply, table
 from otapgate.errors import Exit
 from otapgate.i18n import _
@@ -22,7 +22,7 @@ def explain(
 ) -> Reply:
     from otapgate.acts import gatekeeping
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         at = moment(workspace, as_of) if as_of else None
         decision = gatekeeping.explain(workspace, release, to, change, at)
         data = gatekeeping.as_json(workspace, decision, None)
@@ -92,7 +92,7 @@ def gate_log(
 ) -> Reply:
     from otapgate.acts import gatekeeping
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         start = moment(workspace, since) if since else None
         found = list(gatekeeping.recorded(workspace, environment=env, since=start, refused=refused))
     rows = [[d["at"], d["outcome"], d["release"]["name"] or d["release"]["digest"][:19], d["to"],

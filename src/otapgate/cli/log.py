@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from otapgate import errors
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, table
 from otapgate.errors import Exit
 from otapgate.i18n import _
@@ -25,7 +25,7 @@ def log_list(
 ) -> Reply:
     from otapgate.acts import logbook
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = logbook.listing(workspace, act, last)
     rows = [[str(e["entry"]), e["at"], e["act"], e["by"] or "-",
              ", ".join(s["name"] for s in e["subjects"])] for e in found]  # fmt: skip
@@ -38,7 +38,7 @@ def show(
 ) -> Reply:
     from otapgate.acts import logbook
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = logbook.show(workspace, entry)
     return Reply(
         {"entry": found},
@@ -157,23 +157,44 @@ def policy_approve(
     because: Annotated[str, typer.Option("--because", help=_("Why."))] = "",
     dry_run: DryRun = False,
 ) -> Reply:
-    from otapgate.acts import founding
+    from otapgate.acts import policy
 
     with open_workspace() as workspace:
-        draft = founding.approve_policy(workspace, because)
-        digest = draft.predicate["policy"]
-        founding.keep_policy(workspace)
-        return recorded(workspace, draft, {"policy": digest},
-                        _("The policy {digest} is in force.").format(digest=digest[:19]),
+        draft = policy.approve(workspace, because)
+        digest, changed = draft.predicate["policy"], policy.changes(workspace)
+        text = _("The policy {digest} is in force.").format(digest=digest[:19])
+        if changed:
+            text += "\n" + _("Changed: {files}.").format(files=", ".join(changed))
+        if not dry_run:
+            workspace.entitle(draft)
+            policy.keep(workspace)
+        return recorded(workspace, draft, {"policy": digest, "changed": list(changed)}, text,
                         dry_run)  # fmt: skip
 
 
 def policy_show() -> Reply:
+    from otapgate.acts import policy
+
     with open_workspace() as workspace:
-        digest, force = workspace.landscape.policy.digest, workspace.state.policy
-    same = digest == force
-    text = (
-        _("The policy in the files is in force.") if same
+        found = policy.show(workspace)
+        file = workspace.landscape.policy.file
+    lines = [
+        _("The policy in the files is in force.") if found["approved"]
         else _("The policy in the files is NOT in force: otapgate policy approve")
-    )  # fmt: skip
-    return Reply({"policy": digest, "in_force": force, "approved": same}, f"{text}\n{digest}")
+    ]  # fmt: skip
+    if found["changed"]:
+        lines.append(_("Changed: {files}.").format(files=", ".join(found["changed"])))
+    covers = found["covers"]
+    lines += [found["policy"], "", _("It covers {file} and:").format(file=file)]
+    lines.append("  " + _("time zone: {zone}").format(zone=covers["timezone"]))
+    for name, environments in sorted(covers["streets"].items()):
+        path = " → ".join(f"{stage} {environment}" for environment, stage in environments)
+        lines.append("  " + _("street {name}: {path}").format(name=name, path=path))
+    for freeze in covers["freezes"]:
+        lines.append(
+            "  " + _("freeze {name}: {start} to {end}").format(**freeze)
+            + (f" ({', '.join(freeze['streets'])})" if freeze["streets"] else "")
+        )  # fmt: skip
+    if not covers["freezes"]:
+        lines.append("  " + _("no freezes"))
+    return Reply(found, "\n".join(lines))

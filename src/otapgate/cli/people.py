@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, confirm, table
 from otapgate.i18n import _
 
@@ -35,7 +35,7 @@ def enrol(
 def people_list() -> Reply:
     from otapgate.acts import people
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = people.listing(workspace)
     rows = [[p["name"], p["status"], ", ".join(p["roles"]) or "-",
              ", ".join(k["fingerprint"] for k in p["keys"] if not k["revoked"]) or "-"]
@@ -129,7 +129,7 @@ def role_revoke(
 def role_list() -> Reply:
     from otapgate.acts import people
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = people.seats(workspace)
     rows = [[s["person"], s["role"], s["street"] or _("all streets"), s["until"] or "-",
              s["status"]] for s in found]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, table
 from otapgate.i18n import _
 
@@ -72,7 +72,7 @@ def build(
 def release_list() -> Reply:
     from otapgate.acts import releases
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = [releases.summary(workspace, r) for r in workspace.state.releases.values()]
     rows = [[r["name"], r["digest"][:19], r["change"] or "-", r["built"]["by"],
              r["built"]["at"][:16], ", ".join(r["runs_in"]) or "-"] for r in found]  # fmt: skip
@@ -83,7 +83,7 @@ def release_list() -> Reply:
 def show(release: Rel) -> Reply:
     from otapgate.acts import gatekeeping, releases
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         known = gatekeeping.release(workspace, release)
         found = releases.summary(workspace, known)
         made = releases.manifest(workspace, known.digest)
@@ -108,7 +108,7 @@ def diff(a: Rel, b: Rel) -> Reply:
     from otapgate.acts import gatekeeping, releases
     from otapgate.release.compare import diff as compare
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         first, second = (
             releases.manifest(workspace, gatekeeping.release(workspace, x).digest) for x in (a, b)
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import open_workspace
+from otapgate.cli.acting import open_for_reading
 from otapgate.cli.output import Reply, table
 from otapgate.i18n import _
 
@@ -16,7 +16,7 @@ def status(
 ) -> Reply:
     from otapgate.acts import status as status_
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = status_.status(workspace, street)
     return Reply(found, lambda: _text(found))
 

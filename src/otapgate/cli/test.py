@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from otapgate import errors
-from otapgate.cli.acting import DryRun, open_workspace, recorded
+from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, progress, table
 from otapgate.errors import Exit
 from otapgate.i18n import _
@@ -76,7 +76,7 @@ def show(
 ) -> Reply:
     from otapgate.acts import testing
 
-    with open_workspace() as workspace:
+    with open_for_reading() as workspace:
         found = testing.show(workspace, run)
     rows = [[c["id"], c["kind"], c["outcome"], f"{c['seconds']:.1f}", c["message"][:100]]
             for c in found["cases"]]  # fmt: skip

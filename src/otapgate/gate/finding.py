@@ -89,6 +89,8 @@ class Seen(Value, frozen=True):
     """Plan name → digest of the plan as it is in the working directory now."""
     differences: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - msgspec gives each its own
     """Digest of another release of the application → files that differ from this one."""
+    policy_changes: tuple[str, ...] = ()
+    """Files that no longer say what was approved as the policy, where that can be told."""
 
 
 class Decision(Value, frozen=True):

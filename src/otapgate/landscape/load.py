@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -131,16 +131,16 @@ def _checker(name: str) -> Callable[[Path, Path], list[Problem]]:
     return check
 
 
-def with_people(landscape: Landscape, ids: Mapping[str, str]) -> Landscape:
+def with_people(landscape: Landscape, known: Iterable[tuple[str, str]]) -> Landscape:
     """`landscape` with every environment's owner replaced by a person id.
 
-    `ids` maps enrolled names to person ids. Names are compared whole, without regard to
+    `known` are enrolled names, each with a person id. Names are compared whole, without regard to
     case or Unicode form; "" stands for an owner whom nobody, or more than one person,
     is enrolled as. Digests stay as they are: they are over the names.
     """
     people: dict[str, str] = {}
-    for name, person in ids.items():
-        key = _folded(name)
+    for name, person in known:
+        key = folded(name)
         people[key] = person if people.get(key, person) == person else ""
     return msgspec.structs.replace(
         landscape,
@@ -148,7 +148,7 @@ def with_people(landscape: Landscape, ids: Mapping[str, str]) -> Landscape:
             msgspec.structs.replace(
                 street,
                 environments=tuple(
-                    msgspec.structs.replace(env, owner=people.get(_folded(env.owner), ""))
+                    msgspec.structs.replace(env, owner=people.get(folded(env.owner), ""))
                     for env in street.environments
                 ),
             )
@@ -157,7 +157,8 @@ def with_people(landscape: Landscape, ids: Mapping[str, str]) -> Landscape:
     )
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name in the form in which two names are compared."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -144,7 +144,8 @@ class Policy(Value, frozen=True):
     acceptance_max_age_days: int = 30
     rules: dict[str, RuleSetting] = {}
     digest: str = ""
-    """`sha256:…` of the policy's content: what is approved and what decisions name."""
+    """`sha256:…` of all that approving it covers, see `landscape.approval`: what is
+    approved and what decisions name."""
     file: str = ""
 
 

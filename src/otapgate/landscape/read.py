@@ -17,7 +17,7 @@ import msgspec
 from otapgate import canonical
 from otapgate.errors import Problem
 from otapgate.i18n import _
-from otapgate.landscape import files, yaml_positions
+from otapgate.landscape import approval, files, yaml_positions
 from otapgate.landscape.model import (
     LEVELS,
     STAGES,
@@ -78,7 +78,7 @@ def landscape(root: Path, sources: list[str]) -> tuple[Landscape | None, list[Pr
     if head is None or policy is None or reader.problems:
         return None, reader.problems
     _document, top = head
-    return Landscape(
+    found = Landscape(
         name=top.name,
         language=top.language,
         timezone=top.timezone,
@@ -87,10 +87,12 @@ def landscape(root: Path, sources: list[str]) -> tuple[Landscape | None, list[Pr
         policy=policy,
         freezes=freezes,
         ledger=top.ledger,
-    ), []
+    )
+    policy = msgspec.structs.replace(policy, digest=approval.digest(found))
+    return msgspec.structs.replace(found, policy=policy), []
 
 
-def digest(description: Environment | Policy) -> str:
+def digest(description: Environment) -> str:
     """`sha256:…` over a description: every value, defaults too, without the
     digest itself and the name of the file. Moving or reformatting a file changes nothing."""
     plain: dict[str, Any] = msgspec.to_builtins(description, str_keys=True)
@@ -126,7 +128,7 @@ class _Reader:
         self._whole_policy(document, file)
         if len(self.problems) > before:
             return None
-        policy = Policy(
+        return Policy(
             matrix=file.matrix,
             authorisation=file.authorisation,
             sensitive_authorisation=tuple(file.sensitive_authorisation),
@@ -146,7 +148,6 @@ class _Reader:
             },
             file=document.file,
         )
-        return msgspec.structs.replace(policy, digest=digest(policy))
 
     def _whole_policy(self, document: Document, file: files.PolicyFile) -> None:
         """The criteria must answer every case, and softened rules have a reason."""

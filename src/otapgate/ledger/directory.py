@@ -36,6 +36,9 @@ class Person(msgspec.Struct):
 
     id: str
     keys: list[Key]
+    enrolled: list[int] = []
+    """Positions of the entries that enrolled them, in the order in which they took effect.
+    Only a detail of one of these names the person."""
 
 
 class Seat(msgspec.Struct):
@@ -170,7 +173,7 @@ class Directory(msgspec.Struct):
             if founder.person in made.people:
                 raise Refused(_("genesis names a role administrator twice (F21)"))
             made._may_enrol(founder.person, founder.keys, fp)
-            made._enrol(0, founder.person, founder.keys, fp)
+            made._enrol(0, 0, founder.person, founder.keys, fp)
             made.founders.append(founder.person)
             made.seats.append(Seat(founder.person, "role-admin", None, None, 0, "genesis"))
         made.founded = len(founders) == 1
@@ -234,7 +237,7 @@ class Directory(msgspec.Struct):
 
     def _take_effect(self, since: int, pending: Pending, fp: Fingerprint) -> None:
         if pending.act == "enrol":
-            self._enrol(since, pending.person, pending.keys, fp)
+            self._enrol(since, pending.position, pending.person, pending.keys, fp)
             return
         self.seats.append(
             Seat(
@@ -252,8 +255,11 @@ class Directory(msgspec.Struct):
         if len(admins) > 1:
             self.threshold = 2
 
-    def _enrol(self, since: int, person: str, keys: tuple[str, ...], fp: Fingerprint) -> None:
+    def _enrol(
+        self, since: int, position: int, person: str, keys: tuple[str, ...], fp: Fingerprint
+    ) -> None:
         known = self.people.setdefault(person, Person(person, []))
+        known.enrolled.append(position)
         for line in keys:
             fingerprint = fp(line)
             if all(k.fingerprint != fingerprint for k in known.keys):

@@ -69,18 +69,15 @@ def details_at(path: Path, position: int) -> dict[str, JSON]:
     return _open(rows, path).get(position, {})
 
 
-def details(path: Path, prefix: str) -> dict[str, JSON]:
-    """Personal values of all entries whose field begins with `prefix`, by field; of two
-    with the same field, the later one."""
+def details(path: Path, prefix: str) -> dict[int, dict[str, JSON]]:
+    """Personal values whose field begins with `prefix`, by the entry's position and field.
+    Whoever may sign anything can write any field: which entries count is the caller's."""
     with _opened(path) as (raw, _origin):
         rows = raw.execute(
             _DETAILS + " WHERE substr(d.field, 1, ?) = ? ORDER BY d.position",
             (len(prefix), prefix),
         ).fetchall()
-    found: dict[str, JSON] = {}
-    for fields in _open(rows, path).values():
-        found.update(fields)
-    return found
+    return _open(rows, path)
 
 
 def _open(rows: list[Any], path: Path) -> dict[int, dict[str, JSON]]:

@@ -38,18 +38,23 @@ def ledger_damaged(facts: Facts) -> Iterator[Gap]:
 
 @rule("policy-unapproved", code="OG902", norms=["CH01-01", "CH02-05"], applies=always, hard=True)
 def policy_unapproved(facts: Facts) -> Iterator[Gap]:
-    """The policy in the landscape is the one that was approved."""
+    """Policy, calendar, stages of the streets and time zone are as they were approved."""
     if facts.policy.digest != facts.state.policy:
         board = facts.holders("board") or facts.holders("change-manager")
         yield facts.gap(
-            N_("{file} was changed and not approved since."),
+            N_("Changed and not approved since: {files}.")
+            if facts.seen.policy_changes
+            else N_(
+                "The policy, the calendar, the stages of a street or the time zone was changed"
+                " and not approved since."
+            ),
             on=facts.policy.file or "policy.yml",
             remedy=Remedy(
                 "otapgate policy approve",
                 "board" if facts.holders("board") else "change-manager",
                 board,
             ),
-            file=facts.policy.file or "policy.yml",
+            files=facts.seen.policy_changes,
         )
 
 

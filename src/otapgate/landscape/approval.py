@@ -1,0 +1,70 @@
+"""What approving the policy covers: all that decides when something may be promoted.
+
+Besides the policy itself that is the calendar, the order of environments and stages of
+every street, and the time zone: leaving out a freeze or a stage softens the rules as much
+as editing them. Hosts, owners and data classes aren't in it; owners accept those. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from otapgate import canonical
+from otapgate.landscape.model import Landscape
+
+
+def document(landscape: Landscape) -> dict[str, Any]:
+    """Everything that is approved, as JSON values. Moving, renaming or reordering files
+    changes nothing in it; an absent calendar is an empty one."""
+    policy: dict[str, Any] = msgspec.to_builtins(landscape.policy, str_keys=True)
+    policy.pop("digest")
+    policy.pop("file")
+    freezes: list[dict[str, Any]] = msgspec.to_builtins(landscape.freezes)
+    found: Any = {
+        "policy": policy,
+        "freezes": sorted(freezes, key=canonical.encode),
+        "streets": {
+            street.name: [[env.name, env.stage] for env in street.environments]
+            for street in landscape.streets
+        },
+        "timezone": landscape.timezone,
+    }
+    return cast("dict[str, Any]", canonical.decode(canonical.encode(found)))  # no tuples
+
+
+def content(landscape: Landscape) -> bytes:
+    """The bytes that the policy's digest is of."""
+    return canonical.encode(document(landscape))
+
+
+def digest(landscape: Landscape) -> str:
+    """`sha256:…` of all that approving the policy covers."""
+    return canonical.digest(content(landscape))
+
+
+def changed(approved: bytes, landscape: Landscape) -> tuple[str, ...]:
+    """The files that no longer say what was approved, given the `content` of then; empty
+    when that isn't what it should be. A street that is gone is named without its file."""
+    now = document(landscape)
+    try:
+        was: Any = canonical.decode(approved)
+    except canonical.NotCanonical:
+        return ()
+    if not isinstance(was, dict) or not isinstance(was.get("streets"), dict):
+        return ()
+    found = []
+    if was.get("policy") != now["policy"]:
+        found.append(landscape.policy.file or "policy.yml")
+    if was.get("freezes") != now["freezes"]:
+        found.append("calendar.yml")
+    if was.get("timezone") != now["timezone"]:
+        found.append("otapgate.yml (timezone)")
+    files = {street.name: street.file for street in landscape.streets}
+    found += [
+        f"{files.get(name) or name} (stages)"
+        for name in sorted(was["streets"].keys() | now["streets"].keys())
+        if was["streets"].get(name) != now["streets"].get(name)
+    ]
+    return tuple(found)
