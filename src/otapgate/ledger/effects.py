@@ -22,7 +22,7 @@ from otapgate.ledger.records import (
     Unfinished,
 )
 from otapgate.ledger.sshsig import fingerprint_of_line
-from otapgate.ledger.statement import Statement
+from otapgate.ledger.statement import Statement, is_near
 
 DECISION_LIFE = 3600.0
 """Seconds within which a promotion must begin after the decision that allows it."""
@@ -35,7 +35,8 @@ def moment(at: str) -> float:
 
 def _is_moment(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        at = datetime.fromisoformat(text)
+        return at.tzinfo is not None and is_near(at)
     except ValueError:
         return False
 
@@ -141,6 +142,8 @@ def _apply_build(
 def _apply_decision(state: State, at: str, by: str, decision: p.Decision) -> str | None:
     if decision.actor != by:
         return _("the decision was asked for by somebody else than its signer")
+    if not _is_moment(decision.now):
+        return _("{text} is no time with a zone").format(text=decision.now)
     state.decisions += 1
     if decision.outcome == "allowed":
         now = moment(at)
