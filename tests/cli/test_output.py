@@ -51,6 +51,43 @@ def test_json_holds_what_was_said_in_any_script(capsys):
     assert "\x1b" not in out
 
 
+@given(st.text())
+def test_no_json_reaches_the_terminal_with_power_over_it(text: str):
+    import contextlib
+    import io
+    import json
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        print_json({text: [text]})
+    shown = out.getvalue()
+    assert json.loads(shown) == {text: [text]}
+    assert not [c for c in shown if c != "\n" and not c.isprintable()]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x9b31m", "\\u009b31m"),
+        ("\x7f", "\\u007f"),
+        ("\u202egnp", "\\u202egnp"),
+        ("\U000e0041", "\\udb40\\udc41"),
+        ("Çelik — 学校 😀", "Çelik — 学校 😀"),
+    ],
+)
+def test_json_spells_out_what_would_steer_the_terminal(capsys, text: str, shown: str):
+    print_json({"x": text})
+    assert f'"{shown}"' in capsys.readouterr().out
+
+
+def test_json_stays_json_where_the_encoding_lacks_letters():
+    code = "from otapgate.cli.output import print_json; print_json({'x': 'Çelik 😀'})"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True,
+                          check=True)  # fmt: skip
+    assert done.stdout == b'{\n  "x": "\\u00c7elik \\ud83d\\ude00"\n}\n'
+
+
 def test_a_question_without_a_terminal_is_wrong_usage_and_not_a_wait(monkeypatch):
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)

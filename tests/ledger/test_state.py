@@ -524,3 +524,12 @@ def test_a_state_survives_its_cache(running: Book):
 def test_a_change_without_anything_is_submitted():
     form = p.ChangeSubmitted("CHG-1", "regular", "application", None, FORM)
     assert Change(Signed(0, START.isoformat(), "x", form)).status == "submitted"
+
+
+@pytest.mark.parametrize("now", ["x", "2026-11-24", "9999-12-31T23:59:59-12:00"])
+def test_a_decision_at_no_time_allows_nothing(now: str) -> None:
+    book = school()
+    submit(book)
+    assert book.build() is None
+    assert "no time" in (decision(book, now=now) or "")
+    assert book.state.allowed == {}

@@ -233,7 +233,7 @@ json_values = st.recursive(
 @given(
     st.dictionaries(st.sampled_from(["change", "release", "x"]), json_values),
     st.dictionaries(st.sampled_from(["name", "notes", "vtw"]), json_values),
-    st.datetimes(min_value=datetime(1900, 1, 1), timezones=st.just(AT.tzinfo)),
+    st.datetimes(datetime(2000, 1, 1), datetime(2199, 12, 31), timezones=st.just(AT.tzinfo)),
 )
 def test_any_json_survives_sealing(
     predicate: dict[str, Any], details: dict[str, Any], at: datetime
@@ -262,3 +262,15 @@ def test_a_changed_byte_is_refused_or_reads_as_something_else(data: st.DataObjec
 def test_arbitrary_bytes_never_break_the_reader(data: bytes) -> None:
     with pytest.raises(MalformedStatement):
         statement.parse(data)
+
+
+@pytest.mark.parametrize("year", [1, 1999, 2200, 9999])
+def test_a_year_that_nobody_means_is_refused(year: int) -> None:
+    """At the ends of the calendar another zone is another era, and reckoning breaks."""
+    with pytest.raises(MalformedStatement, match="years 2000 to 2199"):
+        statement.seal(DRAFT, HEAD, AT.replace(year=year))
+
+
+def test_the_first_and_the_last_year_are_taken() -> None:
+    for year in (2000, 2199):
+        assert statement.seal(DRAFT, HEAD, AT.replace(year=year))

@@ -36,8 +36,29 @@ class Reply:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """The one JSON object that goes to standard output."""
-    _put(sys.stdout, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """The one JSON object that goes to standard output. Letters of any script stay as they
+    are; what could steer the terminal is escaped, as is what its encoding lacks."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    _put(sys.stdout, _escaped(text, sys.stdout.encoding or "utf-8") + "\n")
+
+
+def _escaped(text: str, encoding: str) -> str:
+    """The same JSON, with escapes for what isn't to be shown: it is in its texts only."""
+    return "".join(
+        c if c == "\n" or (c.isprintable() and _has(encoding, c)) else _escape(c) for c in text
+    )
+
+
+def _has(encoding: str, character: str) -> bool:
+    try:
+        return character.isascii() or bool(character.encode(encoding))
+    except UnicodeEncodeError:
+        return False
+
+
+def _escape(character: str) -> str:
+    # json leaves DEL as it is, the one character of ASCII that comes here.
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def progress(text: str) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from otapgate.i18n import _
 from otapgate.landscape.model import Role
 from otapgate.ledger import predicates as p
+from otapgate.ledger.statement import is_near
 
 Fingerprint: TypeAlias = Callable[[str], str]
 """Gives a public key line's fingerprint, `SHA256:…`; raises ValueError for no key."""
@@ -306,6 +307,7 @@ def _fingerprints(keys: Iterable[str], fp: Fingerprint) -> set[str]:
 
 def _is_day(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat() == text
+        day = date.fromisoformat(text)
+        return day.isoformat() == text and is_near(day)
     except ValueError:
         return False

@@ -22,7 +22,7 @@ from otapgate.ledger.records import (
     Unfinished,
 )
 from otapgate.ledger.sshsig import fingerprint_of_line
-from otapgate.ledger.statement import Statement
+from otapgate.ledger.statement import Statement, is_near
 
 MADE_WITHIN = 300.0
 """Seconds between the moment that a decision is about and its signature, and from there to
@@ -36,7 +36,8 @@ def moment(at: str) -> float:
 
 def _is_moment(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        at = datetime.fromisoformat(text)
+        return at.tzinfo is not None and is_near(at)
     except ValueError:
         return False
 

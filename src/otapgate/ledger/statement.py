@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -297,6 +297,12 @@ def _read_subject(value: JSON) -> Subject:
     return Subject(name, f"sha256:{digest}")
 
 
+def is_near(at: date) -> bool:
+    """Whether a time is in a year that somebody can mean, 2000 to 2199: at the ends of the
+    calendar reckoning with zones goes wrong, for every reader and for good."""
+    return 2000 <= at.year < 2200
+
+
 def _time(value: JSON) -> str:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -304,6 +310,8 @@ def _time(value: JSON) -> str:
         at = None
     if at is None or at.tzinfo is None or at.isoformat(timespec="seconds") != value:
         raise MalformedStatement(_("The statement's time isn't ISO 8601 to the second with zone."))
+    if not is_near(at):
+        raise MalformedStatement(_("The statement's time isn't in the years 2000 to 2199."))
     return value
 
 
