@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otapgate import errors
+from otapgate.acts import secret_values
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.releases import manifest
 from otapgate.acts.workspace import Workspace, new_id
@@ -118,6 +119,7 @@ def run(
             remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
         )
     registered = _registered(workspace, plan, release.latest.app)
+    values = secret_values.read(workspace.root, environment)
     run_id = new_id("run")
     folder = workspace.hidden / "runs" / run_id
     folder.mkdir(parents=True, mode=0o700)
@@ -131,8 +133,9 @@ def run(
             environment=environment,
             workdir=Path(scratch),
             store=workspace.store,
-            ansible=playbook_runner(workspace.root, environment, folder),
+            ansible=playbook_runner(workspace.root, environment, folder, values),
             on_case=on_case,
+            secrets=tuple(values.values()),
         )
     predicate = p.TestRun(
         run_id,
