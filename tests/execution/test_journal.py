@@ -9,7 +9,7 @@ import pytest
 from otapgate.errors import Failed, Integrity
 from otapgate.execution.journal import Journal
 from otapgate.execution.promotion import run_state
-from otapgate.execution.secrets_filter import MASK, SecretsFilter
+from otapgate.secrets_filter import MASK, SecretsFilter
 
 
 def test_records_come_back_in_order_and_private(tmp_path: Path) -> None:

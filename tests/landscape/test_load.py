@@ -542,3 +542,59 @@ def test_zones_are_known_where_the_system_has_none(root: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("        ansible_connection: local",
+         "        ansible_connection: local\n        ansible_become_password: hunter2",
+         "ansible_become_password"),
+        ('network: ""', 'network: ""\n    variables: {db: {API_Token: abc}}', "API_Token"),
+        ('network: ""', 'network: ""\n    variables: {secrets_of_app: [1, 2]}', "secrets_of_app"),
+        ('network: ""', "network: \"\"\n    variables: {private_key: \"{{ 'abc' }}\"}",
+         "private_key"),
+    ],
+)  # fmt: skip
+def test_a_secret_written_out_is_refused_without_repeating_it(
+    root: Path, old: str, new: str, word: str
+) -> None:
+    file = root / "environments/agenda.yml"
+    line = edit(file, old, new) + new.count("\n")
+    ((where, message),) = told(root)
+    assert where == f"environments/agenda.yml:{line}"
+    assert word in message or "secrets_of_app" in new
+    for value in ("hunter2", "abc"):
+        assert value not in message
+
+
+def test_a_secret_that_is_named_and_not_written_is_read(root: Path) -> None:
+    file = root / "environments/agenda.yml"
+    edit(file, 'network: ""',
+         'network: ""\n    secrets: [db_password, ansible_become_password]')  # fmt: skip
+    edit(file, "        ansible_connection: local",
+         '        ansible_connection: local\n        app_secret: "{{ db_password }}"\n'
+         "        ansible_ssh_private_key_file: ~/.ssh/id_ed25519\n"
+         '        password_needed: true\n        old_token: ""')  # fmt: skip
+    before = load(root).environments()[0]
+    assert before.secrets == ("db_password", "ansible_become_password")
+    edit(file, "[db_password, ", "[db_pass, ")
+    assert load(root).environments()[0].digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("secrets", "word"),
+    [("[ansible_host]", "ansible_host"), ("[otapgate_release]", "otapgate"),
+     ("[a b]", "a b"), ("[db, db]", "twice"), ("[home]", "variable with a value")],
+)  # fmt: skip
+def test_a_secret_decides_nothing_else_and_is_given_once(
+    root: Path, secrets: str, word: str
+) -> None:
+    file = root / "environments/agenda.yml"
+    edit(file, 'network: ""', f'network: ""\n    secrets: {secrets}')
+    edit(file, "        ansible_connection: local",
+         "        ansible_connection: local\n        home: /srv")  # fmt: skip
+    assert any(word in message for _where, message in told(root))

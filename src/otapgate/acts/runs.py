@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate import errors
+from otapgate.acts import secret_values
 from otapgate.acts.releases import manifest as manifest_of
 from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
@@ -208,6 +209,7 @@ def planned(
             put=workspace.store.put,
             previous=before[0],
             previous_tree=before[1],
+            secrets=secret_values.read(workspace.root, environment),
             on_progress=lambda event: _tell(event, progress),
         )
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otapgate import errors
-from otapgate.acts import runs
+from otapgate.acts import runs, secret_values
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.releases import manifest
 from otapgate.acts.workspace import Workspace, new_id
@@ -119,6 +119,7 @@ def run(
         )
     runs.accepted(workspace, environment)
     registered = _registered(workspace, plan, release.latest.app)
+    values = secret_values.read(workspace.root, environment)
     run_id = new_id("run")
     folder = runs.run_folder(workspace, run_id)
     scratch = folder / "work"
@@ -132,8 +133,9 @@ def run(
                 environment=environment,
                 workdir=scratch,
                 store=workspace.store,
-                ansible=playbook_runner(workspace.root, environment, folder),
+                ansible=playbook_runner(workspace.root, environment, folder, values),
                 on_case=on_case,
+                secrets=tuple(values.values()),
             )
     finally:
         runs.forget(workspace, run_id)  # its evidence is in the store

@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
-from otapgate.execution.secrets_filter import SecretsFilter
+from otapgate.secrets_filter import SecretsFilter
 
 FINGERPRINT_MODULE = "otapgate_fingerprint"
 LARGEST_FINGERPRINT = 1 << 30

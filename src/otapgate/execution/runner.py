@@ -28,9 +28,9 @@ from otapgate.execution import inventory as inventories
 from otapgate.execution import tether
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.interruption import Interruption
-from otapgate.execution.secrets_filter import SecretsFilter
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
+from otapgate.secrets_filter import SecretsFilter
 
 HostOutcome: TypeAlias = Literal["ok", "failed", "unreachable"]
 FORKS = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +22,18 @@ class Outcome:
 
 
 def playbook_runner(
-    root: Path, environment: Environment, run_dir: Path
+    root: Path,
+    environment: Environment,
+    run_dir: Path,
+    secrets: Mapping[str, str] | None = None,
 ) -> Callable[[Path], Outcome]:
-    """A function that runs one playbook on the environment's hosts. A playbook that could
-    reach other hosts isn't run."""
+    """A function that runs one playbook on the environment's hosts; `secrets` become extra
+    variables. A playbook that could reach other hosts isn't run."""
     settings = Settings(
         environment=environment,
         run_dir=run_dir.absolute(),
         lock=tether_path(root.absolute(), environment.name),
+        secrets=secrets or {},
     )
 
     def run(playbook: Path) -> Outcome:

@@ -14,7 +14,7 @@ import zoneinfo
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from otapgate.i18n import _
 from otapgate.landscape.model import DataClass, Level, Priority, Role, Severity, Stage, TestKind
@@ -30,6 +30,11 @@ class FileModel(BaseModel):
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
+_SECRET = re.compile(r"passw|passwd|passphrase|secret|token|private_?key|become_pass|ssh_pass",
+                     re.IGNORECASE)  # fmt: skip
+_FILE = re.compile(r"_(file|path|dir)\Z")
+_REFERENCE = re.compile(r"\{\{ *[A-Za-z_][A-Za-z0-9_]* *\}\}")
+PASSWORDS = ("ansible_password", "ansible_become_password")
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._~-]+)*\Z")
 
 
@@ -97,7 +102,8 @@ def check_ledger(value: str) -> str:
 
 
 def check_variables(value: dict[str, Any]) -> dict[str, Any]:
-    """Names that Ansible takes as variables, and none that otapgate sets itself."""
+    """Names that Ansible takes as variables, and none that otapgate sets itself; and no
+    secret written out: the landscape is shared, and each decision keeps a copy of it."""
     for name in value:
         if not _VARIABLE.match(name):
             raise Wrong(
@@ -111,7 +117,51 @@ def check_variables(value: dict[str, Any]) -> dict[str, Any]:
                 name,
                 remedy=_("Give the variable another name."),
             )
+    found = _secret(value)
+    if found is not None:
+        raise Wrong(
+            _("'{name}' looks like a secret, and its value stands in the file.").format(
+                name=shown(str(found[-1]))
+            ),
+            *found,
+            remedy=_("Take the value out, and put the variable's name below 'secrets:'."),
+        )
     return value
+
+
+def _secret(value: Any, secret: bool = False) -> tuple[str | int, ...] | None:
+    """Where below `value` a secret is written out: some text or number below a name that
+    speaks of one. Naming another variable isn't writing it out, nor is naming a file."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            speaks = _SECRET.search(str(name)) and not _FILE.search(str(name))
+            found = _secret(inner, secret or bool(speaks))
+            if found is not None:
+                return (name, *found)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            found = _secret(inner, secret)
+            if found is not None:
+                return (index, *found)
+    elif secret and not isinstance(value, bool) and value not in (None, ""):
+        return None if _REFERENCE.fullmatch(str(value)) else ()
+    return None
+
+
+def check_secrets(value: list[str]) -> list[str]:
+    """Names of variables, and of Ansible's own only those that are passwords: a secret
+    comes before every other variable, so it must not say where a playbook goes."""
+    check_variables(dict.fromkeys(value))
+    for index, name in enumerate(value):
+        if name.startswith("ansible_") and name not in PASSWORDS:
+            raise Wrong(
+                _("'{name}' can't be a secret.").format(name=shown(name)),
+                index,
+                remedy=_("Of Ansible's own variables only: {names}.").format(
+                    names=", ".join(PASSWORDS)
+                ),
+            )
+    return check_unique(value)
 
 
 def check_unique(value: list[Any]) -> list[Any]:
@@ -231,6 +281,10 @@ class EnvironmentFile(FileModel):
     variables: Variables = Field(
         default={}, description="Ansible variables of every host of this environment. No secrets."
     )
+    secrets: Annotated[list[str], AfterValidator(check_secrets)] = Field(
+        default=[],
+        description="Names of variables whose values are kept in the folder OTAPGATE_SECRETS.",
+    )
     access: dict[Name, Roles] = Field(
         default={}, description="Account on the hosts, and the roles that may use it (CH04-05)."
     )
@@ -240,6 +294,19 @@ class EnvironmentFile(FileModel):
     retention_days: Days = Field(
         default=365, description="How many days results of tests here are kept (CH05-06)."
     )
+
+    @model_validator(mode="after")
+    def _once(self) -> EnvironmentFile:
+        given = set(self.variables).union(*(variables or {} for variables in self.hosts.values()))
+        for index, name in enumerate(self.secrets):
+            if name in given:
+                raise Wrong(
+                    _("'{name}' is a secret and a variable with a value.").format(name=name),
+                    "secrets",
+                    index,
+                    remedy=_("Delete one of the two."),
+                )
+        return self
 
 
 class StreetFile(FileModel):

@@ -78,6 +78,8 @@ class Environment(Value, frozen=True):
     data: DataRule = DataRule()
     variables: dict[str, Any] = {}
     """Ansible group variables for all hosts of the environment."""
+    secrets: tuple[str, ...] = ()
+    """Names of variables whose values are kept outside the landscape."""
     access: dict[str, tuple[str, ...]] = {}
     """Which roles may have which account: `{"deploy": ["administrator"]}` (CH04-05)."""
     network: str = ""

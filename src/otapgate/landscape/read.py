@@ -253,6 +253,7 @@ class _Reader:
             hosts=tuple(Host(name, variables or {}) for name, variables in entry.hosts.items()),
             data=DataRule(data_class, entry.data.max_age_days),
             variables=entry.variables,
+            secrets=tuple(entry.secrets),
             access={account: tuple(roles) for account, roles in entry.access.items()},
             network=entry.network,
             retention_days=entry.retention_days,

@@ -20,7 +20,8 @@ from otapgate.landscape.model import Environment, TestKind
 from otapgate.ledger.predicates import CaseOutcome, Outcome
 from otapgate.release.manifest import Manifest
 from otapgate.release.store import Store
-from otapgate.testing.evidence import filter_secrets, longest_form, shorten
+from otapgate.secrets_filter import SecretsFilter
+from otapgate.testing.evidence import shorten
 from otapgate.testing.plan import Case, RegisteredPlan
 from otapgate.testing.steps import (
     Attempt,
@@ -89,7 +90,8 @@ def run(
         )
     with bench(plan, manifest, environment, workdir, store) as place:
         place.ansible = ansible
-        place.margin = longest_form(secrets)
+        mask = SecretsFilter(secrets)
+        place.margin = mask.longest
         records: list[_Record] = []
         interrupted = False
         for case in plan.plan.cases:
@@ -99,7 +101,7 @@ def run(
                 record.message = _("Not carried out: the run was interrupted.")
             else:
                 try:
-                    _case(record, place, secrets)
+                    _case(record, place, mask)
                 except KeyboardInterrupt:
                     interrupted = True
                     record.outcome = "failed"
@@ -134,7 +136,7 @@ class _Record:
         )
 
 
-def _case(record: _Record, place: Bench, secrets: Sequence[str]) -> None:
+def _case(record: _Record, place: Bench, mask: SecretsFilter) -> None:
     """Steps in order, until one fails."""
     begin = time.perf_counter()
     record.outcome = "failed"
@@ -143,8 +145,8 @@ def _case(record: _Record, place: Bench, secrets: Sequence[str]) -> None:
             started = time.perf_counter()
             done = attempt(step, place)
             done.milliseconds = _since(started)
-            done.message = shorten(filter_secrets(done.message, secrets), 2000)
-            done.output = shorten(filter_secrets(done.output, secrets))
+            done.message = shorten(mask(done.message), 2000)
+            done.output = shorten(mask(done.output))
             record.steps.append(done)
             record.message = done.message
             if not done.ok:
