@@ -18,7 +18,8 @@ def test_the_files_on_the_page_make_a_landscape(root: Path) -> None:
         "street: agenda\nenvironments:\n"
         + "".join(
             f"  - name: agenda-{stage}\n    stage: {stage}\n    owner: Femke de Groot\n"
-            f"    data: {{class: {kind}}}\n" + jump.replace("192.0.2.21", address).replace("agenda-1", f"host-{stage}")
+            f"    data: {{class: {kind}}}\n"
+            + jump.replace("192.0.2.21", address).replace("agenda-1", f"host-{stage}")
             for stage, kind, address in (
                 ("T", "none", "192.0.2.21"), ("P", "production", "192.0.2.31"),
             )

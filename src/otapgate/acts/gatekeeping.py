@@ -257,7 +257,7 @@ def remake(
     workspace: Workspace, was: p.Decision, states: Timeline | None = None
 ) -> Decision | None:
     """The decision made again on what it was made on; None when the landscape or what
-    was seen is no longer in the store."""
+    was seen is no longer in the store, or isn't what it pretends to be."""
     timeline = states or Timeline(workspace)
     try:
         landscape = msgspec.convert(canonical.decode(workspace.store.get(was.landscape)), Landscape)
@@ -266,6 +266,8 @@ def remake(
             return None  # it says that it is another policy than it is
     except (errors.OtapgateError, msgspec.ValidationError, ValueError):
         return None
+    if not approval.genuine(landscape):
+        return None  # it says other things than what was accepted and approved
     state = timeline.at(was.size)
     action = Action(was.release, was.environment, was.change, was.actor, was.action)
     try:
@@ -327,7 +329,8 @@ def _compare(was: p.Decision, again: Decision | None) -> list[dict[str, Any]]:
         return {"decision": was.decision, "rule": rule, "was": old, "is": new}
 
     if again is None:
-        return [entry("-", was.outcome, "not replayable: what it was made on is gone")]
+        gone = "not replayable: what it was made on is gone, or was forged"
+        return [entry("-", was.outcome, gone)]
     found = []
     if again.root != was.root:
         found.append(entry("log", was.root, again.root))

@@ -1,4 +1,6 @@
-"""What approving the policy covers: all that decides when something may be promoted.
+"""What is approved and accepted by its digest: the policy, and each environment.
+
+Approving the policy covers all that decides when something may be promoted.
 
 Besides the policy itself that is the calendar, the order of environments and stages of
 every street, and the time zone: leaving out a freeze or a stage softens the rules as much
@@ -12,7 +14,26 @@ from typing import Any, cast
 import msgspec
 
 from otapgate import canonical
-from otapgate.landscape.model import Landscape
+from otapgate.landscape.model import Environment, Landscape
+
+
+def description(environment: Environment) -> str:
+    """`sha256:…` over what an environment's owner accepts: every value, defaults too.
+
+    Not over the digest itself and the name of the file: moving or reformatting a file
+    changes nothing. Nor over the owner, whom the gate compares with who accepted.
+    """
+    plain: dict[str, Any] = msgspec.to_builtins(environment, str_keys=True)
+    for field in ("digest", "file", "owner"):
+        plain.pop(field)
+    return canonical.digest_of(plain)
+
+
+def genuine(landscape: Landscape) -> bool:
+    """Whether the digests in a landscape that was kept are those of what it says."""
+    return landscape.policy.digest == digest(landscape) and all(
+        environment.digest == description(environment) for environment in landscape.environments()
+    )
 
 
 def document(landscape: Landscape) -> dict[str, Any]:

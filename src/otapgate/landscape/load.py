@@ -136,7 +136,7 @@ def with_people(landscape: Landscape, known: Iterable[tuple[str, str]]) -> Lands
 
     `known` are enrolled names, each with a person id. Names are compared whole, without regard to
     case or Unicode form; "" stands for an owner whom nobody, or more than one person,
-    is enrolled as. Digests stay as they are: they are over the names.
+    is enrolled as. Digests stay as they are: owners aren't in them.
     """
     people: dict[str, str] = {}
     for name, person in known:

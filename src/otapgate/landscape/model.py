@@ -86,8 +86,8 @@ class Environment(Value, frozen=True):
     retention_days: int = 365
     """How long test results of this environment are kept (CH05-06)."""
     digest: str = ""
-    """`sha256:…` over this description, owner as written in the file: what the owner
-    accepts by signing, and what lapses when the file changes."""
+    """`sha256:…` over this description, the owner left out: what the owner accepts by
+    signing, and what lapses when the file changes."""
     file: str = ""
     """Where it is described, relative to the landscape."""
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from otapgate import canonical
 from otapgate.errors import Problem
 from otapgate.i18n import _
 from otapgate.landscape import approval, files, yaml_positions
@@ -90,15 +89,6 @@ def landscape(root: Path, sources: list[str]) -> tuple[Landscape | None, list[Pr
     )
     policy = msgspec.structs.replace(policy, digest=approval.digest(found))
     return msgspec.structs.replace(found, policy=policy), []
-
-
-def digest(description: Environment) -> str:
-    """`sha256:…` over a description: every value, defaults too, without the
-    digest itself and the name of the file. Moving or reformatting a file changes nothing."""
-    plain: dict[str, Any] = msgspec.to_builtins(description, str_keys=True)
-    plain.pop("digest", None)
-    plain.pop("file", None)
-    return canonical.digest_of(plain)
 
 
 class _Reader:
@@ -277,7 +267,7 @@ class _Reader:
             at = [*loc, "hosts", host.name]
             self._once(self.hosts, host.name, _("host"), document, at)
             self._address(document, environment, host, at)
-        return msgspec.structs.replace(environment, digest=digest(environment))
+        return msgspec.structs.replace(environment, digest=approval.description(environment))
 
     def _data(self, document: Document, environment: Environment, loc: list[str | int]) -> None:
         is_production = environment.data.data_class == "production"
