@@ -144,7 +144,13 @@ class Workspace:
             known = self._state
             if known is None and self._reading:
                 known = folding.cached(kept)
-            self._state, self._stale = folding.up_to_date(known, self.ledger_path), False
+            try:
+                now = folding.up_to_date(known, self.ledger_path)
+            except errors.Integrity as error:
+                if error.code == "ledger-damaged" and not self._reading:
+                    self.verified()  # says which entries are wrong
+                raise
+            self._state, self._stale = now, False
             if self._state is not known:
                 folding.keep(kept, self._state)
         return self._state
