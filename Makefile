@@ -81,7 +81,7 @@ lint: $(STAMPS)/dev
 	@$(BIN)/python tools/reference.py check
 
 bench: $(STAMPS)/dev $(STAMPS)/wheels
-	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@export XDG_STATE_HOME=$$(mktemp -d); for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 lock:
 	@tools/lock

@@ -271,6 +271,8 @@ class School:
             self.keep(name)
         self.stop()
         remove(self.root)
+        # An earlier stage is put back, as from a backup: what was seen since is forgotten.
+        shutil.rmtree(Path(os.environ["XDG_STATE_HOME"]) / "otapgate", ignore_errors=True)
         shutil.copytree(self.kept / name, self.root, symlinks=True)
         for stage in "TAP":
             if self.stage(stage).is_dir():

@@ -62,7 +62,13 @@ def test_a_history_cut_off_is_seen_by_whoever_kept_a_checkpoint(
     founded(DAAN, "env", "accept", "T")
     founded(BRAM, "log", "checkpoint", "-o", str(tmp_path / "pin.txt"))
     shutil.copyfile(backup, founded.ledger)
-    assert founded(None, "log", "verify")["problems"] == []
+    elsewhere = str(tmp_path / "state")
+    assert founded(None, "log", "verify", XDG_STATE_HOME=elsewhere)["problems"] == []
+    (problem,) = founded(None, "log", "verify", expect=5)["problems"]
+    assert "you have seen" in problem["what"]
+    said = founded(DAAN, "env", "accept", "T", expect=5)
+    assert said["error"]["code"] == "history-cut"
+    assert "heads.json" in said["error"]["remedy"]
     said = founded(None, "log", "verify", "--pin", str(tmp_path / "pin.txt"), expect=5)
     assert said["problems"]
 

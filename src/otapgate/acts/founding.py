@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate import errors
-from otapgate.acts import names, place, policy
+from otapgate.acts import memory, names, place, policy
 from otapgate.acts.workspace import Workspace, draft, new_id
 from otapgate.i18n import _
 from otapgate.landscape.load import folded
@@ -99,6 +99,7 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
         ledger.append(sealed, signer.sign(sealed.statement, namespace("genesis")))
     finally:
         ledger.close()
+    memory.keep(directory, workspace.ledger_path, anew=True)
     policy.keep(workspace)
     workspace._signer = signer
     return workspace

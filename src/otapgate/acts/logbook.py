@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from otapgate import canonical, errors
+from otapgate.acts import memory
 from otapgate.acts.gatekeeping import replay
 from otapgate.acts.workspace import Workspace, draft
 from otapgate.i18n import _
@@ -84,6 +85,12 @@ def verify(workspace: Workspace, pin_file: Path | None) -> dict[str, Any]:
     pins = [] if pin_file is None else [read_pin(pin_file, workspace)]
     found = check(workspace.ledger, pins)
     problems = [{"entry": x.entry, "what": x.what} for x in found.problems]
+    known = None
+    try:
+        known = memory.check(workspace.root, workspace.ledger_path)
+    except errors.Integrity as error:
+        what = f"{error.message} {error.remedy or ''}".strip()
+        problems.append({"entry": None, "what": what})
     if found.state.directory.origin and found.state.directory.origin != workspace.outline.origin:
         problems.append(
             {"entry": 0, "what": _("the ledger is of {origin}, the landscape says {other}").format(
@@ -104,7 +111,10 @@ def verify(workspace: Workspace, pin_file: Path | None) -> dict[str, Any]:
         _("decisions that the rules and the evidence don't bear out"),
     ]
     not_excluded = [
-        _("a rewritten history, if all role administrators together signed it anew"),
+        _(
+            "a history written anew, with new keys under the same names, by whoever can write"
+            " the file"
+        ),
         _("acts by whoever had somebody's key in hand"),
     ]
     if pins:
@@ -114,11 +124,26 @@ def verify(workspace: Workspace, pin_file: Path | None) -> dict[str, Any]:
         not_excluded[0] = _(
             "truncation or a rewritten history after entry {size} (the pin)"
         ).format(size=pins[0].size)
+    elif known is not None:
+        excluded.append(
+            _("anything cut off or rewritten before entry {size}, as you last saw it here").format(
+                size=known.size
+            )
+        )
+        not_excluded[0] = _(
+            "truncation or a rewritten history after entry {size}, as you last saw it here"
+        ).format(size=known.size)
     else:
         not_excluded.insert(
             0,
-            _("truncation: no pin. Keep `otapgate log checkpoint` elsewhere and verify with --pin"),
-        )
+            _("truncation: you see it here for the first time, with no pin. Keep"
+              " `otapgate log checkpoint` elsewhere and verify with --pin"),
+        )  # fmt: skip
+    if not problems and not memory.keep(workspace.root, workspace.ledger_path):
+        not_excluded.append(
+            _("anything that happens from here on: what you saw could not be noted in {file}"
+              ).format(file=memory.file())
+        )  # fmt: skip
     return {
         "entries": found.entries,
         "signatures": found.signatures,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from otapgate import errors
-from otapgate.acts import folding, place
+from otapgate.acts import folding, memory, place
 from otapgate.acts import names as naming
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Landscape, Role, Street
@@ -65,6 +65,8 @@ class Workspace:
         self._signer: Signer | None = None
         self._state: State | None = None
         self._stale = False
+        self.remembers = True
+        """Whether the last act could be noted in the user's memory of the ledger."""
         self._everybody: tuple[int, dict[str, str]] | None = None
 
     # Files
@@ -144,7 +146,13 @@ class Workspace:
             known = self._state
             if known is None and self._reading:
                 known = folding.cached(kept)
-            self._state, self._stale = folding.up_to_date(known, self.ledger_path), False
+            try:
+                now = folding.up_to_date(known, self.ledger_path)
+            except errors.Integrity as error:
+                if error.code == "ledger-damaged" and not self._reading:
+                    self.verified()  # says which entries are wrong
+                raise
+            self._state, self._stale = now, False
             if self._state is not known:
                 folding.keep(kept, self._state)
         return self._state
@@ -284,11 +292,13 @@ class Workspace:
         """Sign and append an act; returns its position once it is durable.
 
         Raises Identity (no key, role missing), BadInput (the act would have no effect),
-        Integrity (the ledger can't be written, or this is a copy of it).
+        Integrity (the ledger can't be written, this is a copy of it, or it isn't the one
+        that this user has seen here).
         """
         self._acting()
         place.check(self.hidden, self.root)
         self.entitle(draft)
+        memory.check(self.root, self.ledger_path)
         signer = self.signer
         ledger = self.ledger
         head = Head(ledger.origin, self.state.size, self.state.root)
@@ -302,6 +312,7 @@ class Workspace:
 
         position = ledger.append(sealed, signature, expect)
         self._stale = True
+        self.remembers = memory.keep(self.root, self.ledger_path)
         self.__dict__.pop("_details", None)
         return position
 

@@ -41,7 +41,10 @@ def recorded(
             _("Nothing was recorded (--dry-run). Would say: {text}").format(text=text),
         )
     entry = workspace.record(draft)
-    return Reply({**data, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))
+    text += "\n" + _("Entry {n}.").format(n=entry)
+    if not workspace.remembers:
+        text += "\n" + _("That you have seen the ledger so far could not be noted.")
+    return Reply({**data, "entry": entry}, text)
 
 
 def moment(workspace: Workspace, text: str) -> datetime:

@@ -134,4 +134,9 @@ def environment(directory: Path) -> dict[str, str]:
     """What a command of the demo sees of the environment: nothing of the user's otapgate
     settings, and the landscape by name."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OTAPGATE_", "ANSIBLE_"))}
-    return {**kept, "OTAPGATE_LANDSCAPE": str(directory)}
+    # Its ledgers come and go: what was seen of them is kept with its keys.
+    return {
+        **kept,
+        "OTAPGATE_LANDSCAPE": str(directory),
+        "XDG_STATE_HOME": str(directory.absolute() / "keys" / "state"),
+    }
