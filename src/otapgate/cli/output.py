@@ -45,6 +45,12 @@ def progress(text: str) -> None:
     _put(sys.stderr, printable(text) + "\n")
 
 
+def live(text: str) -> None:
+    """What is so at this moment, in place of what was said so before; on a terminal only."""
+    if sys.stderr.isatty():
+        _put(sys.stderr, f"\r\x1b[K{printable(text)}")
+
+
 def _put(stream: TextIO, text: str) -> None:
     """Write at once. What the stream's encoding lacks is spelled out; a reader that went
     away (`| head`) must not break off a promotion, so the stream gets a sink instead."""
