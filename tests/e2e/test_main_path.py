@@ -166,8 +166,10 @@ def test_a_finished_promotion_is_undone_after_asking(promoted: School) -> None:
     assert said["error"]["code"] == "unconfirmed"
     said = promoted(DAAN, "rollback", "P", "--dry-run")["rollback"]
     assert (said["from"], said["to"], said["environment"]) == (NEW, OLD, "agenda-P")
+    assert said["lost_since"]
     assert promoted.picture("P") == before
     said = promoted(DAAN, "rollback", "P", "--yes")["rollback"]
+    assert len(said["entries"]) == 2
     assert said["outcome"] == "restored"
     assert said["left"] == []
     assert promoted.answers("P") == "1.0"

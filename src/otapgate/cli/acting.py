@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -36,6 +37,14 @@ def recorded(
         )
     entry = workspace.record(draft)
     return Reply({**data, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))
+
+
+def entries_text(entries: Sequence[int]) -> str:
+    """Where in the ledger it stands; nothing when nothing was recorded."""
+    if not entries:
+        return ""
+    said = _("Entry {n}.") if len(entries) == 1 else _("Entries {n}.")
+    return said.format(n=", ".join(map(str, entries)))
 
 
 def moment(workspace: Workspace, text: str) -> datetime:
