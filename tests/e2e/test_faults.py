@@ -92,6 +92,10 @@ def test_a_playbook_that_fails_halfway_is_rolled_back_and_recorded(prepared: Sch
     assert unfinished(prepared) == []
     assert runs_in(prepared)["T"] == OLD
     assert prepared(None, "log", "verify")["problems"] == []
+    said = prepared.promote("T", 0, "--dry-run")["decision"]["findings"]
+    assert [f["code"] for f in said] == ["OG406"]
+    (waiting,) = prepared(None, "status")["streets"][0]["waiting"]
+    assert "was rolled back in agenda-T" in waiting["message"]
 
 
 def test_what_comes_along_besides_the_release_is_found_and_rolled_back(prepared: School) -> None:

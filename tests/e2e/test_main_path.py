@@ -178,6 +178,11 @@ def test_a_finished_promotion_is_undone_after_asking(promoted: School) -> None:
     assert [e["release"] for e in street["environments"]] == [NEW, NEW, OLD]
     assert promoted(None, "log", "verify")["problems"] == []
     assert [e["act"] for e in promoted.entries()[-2:]] == ["rollback-started", "rollback-finished"]
+    # What was agreed to before doesn't put it back.
+    assert promoted.codes() == {"OG505"}
+    assert {w["code"] for w in street["waiting"]} == {"OG505"}
+    refused = promoted.promote("P", 3)["decision"]["findings"]
+    assert "rolled back in agenda-P" in refused[0]["message"]
 
 
 def test_a_change_ends_with_its_evaluation(promoted: School) -> None:

@@ -753,3 +753,65 @@ def test_a_supplier_who_delivers_is_accepted_by_the_school():
     known = state()
     known.directory.seats.append(s.directory.Seat("builder", "supplier", None, None, 0, "g"))
     assert codes(ask(known)) == []
+
+
+def undone(position: int, *, where: str = "agenda-P", failed: bool = False) -> s.State:
+    """The new release was taken back there, at a position in the ledger."""
+    known = state()
+    known.environments[where].undone = {NEW: s.Undone(position, ago(minutes=30), failed)}
+    return known
+
+
+def test_what_was_rolled_back_is_accepted_and_signed_off_anew():
+    decision = ask(undone(65))
+    assert codes(decision) == ["OG505"]
+    first, second = decision.blocking
+    assert first.sentence() == (
+        "agenda@2.0 was rolled back in agenda-P on 2026-11-24, and accepted only before that."
+    )
+    assert first.gap.remedy is not None
+    assert "otapgate accept agenda@2.0" in first.gap.remedy.command
+    assert "process-owner signed off agenda@2.0 only before that" in second.sentence()
+    assert second.gap.remedy is not None
+    assert "otapgate sign-off agenda@2.0 --to agenda-P" in second.gap.remedy.command
+
+
+def test_who_signed_off_after_a_rollback_is_not_asked_by_that_rule():
+    known = undone(60)
+    release(known).acceptances[-1].position = 60
+    (finding,) = ask(known).blocking
+    assert (finding.code, "accept " in str(finding.gap.remedy)) == ("OG505", True)
+
+
+def test_what_failed_is_accepted_anew_too():
+    assert "failed in agenda-P" in ask(undone(65, failed=True)).blocking[0].sentence()
+
+
+def test_what_was_accepted_and_signed_off_after_a_rollback_counts():
+    assert ask(undone(59)).outcome == "allowed"
+    known = undone(65)
+    release(known).acceptances[-1].position = 66
+    assert codes(ask(known)) == ["OG511"]
+    release(known).signoffs[-1].position = 67
+    assert ask(known).outcome == "allowed"
+
+
+def test_a_rollback_is_no_matter_without_an_acceptance():
+    known = undone(65)
+    release(known).acceptances.clear()
+    release(known).signoffs.clear()
+    assert codes(ask(known)) == ["OG501", "OG511"]
+
+
+def test_what_was_rolled_back_before_production_is_said():
+    known = undone(65, where="agenda-T", failed=True)
+    known.environments["agenda-T"].history[-1].release = OLD
+    decision = ask(known, to="agenda-T")
+    assert decision.outcome == "allowed"
+    assert warnings(decision) == ["OG406"]
+    assert decision.findings[0].sentence() == "agenda@2.0 failed in agenda-T on 2026-11-24."
+    known = undone(65, where="agenda-T")
+    known.environments["agenda-T"].history[-1].release = OLD
+    (finding,) = ask(known, to="agenda-T").findings
+    assert finding.sentence() == "agenda@2.0 was rolled back in agenda-T on 2026-11-24."
+    assert "OG406" not in warnings(ask(state(), to="agenda-T"))

@@ -433,10 +433,15 @@ def test_only_the_last_promotion_is_undone(running: Book):
     assert book.do("daan", "rollback-started", back, about=about) is None
     assert "unfinished" in str(book.do("daan", "rollback-started", back, about=about))
     done = p.RollbackFinished("back-1", "agenda-T", None, "failed", ("x",), 1, DATA)
+    assert book.state.environments["agenda-T"].undone == {}
     assert book.do("daan", "rollback-finished", done, about=about) is None
     assert book.state.environments["agenda-T"].unfinished is not None
+    undone = book.state.environments["agenda-T"].undone[NEW]
+    assert (undone.position, undone.failed) == (book.state.size - 1, True)
     done = msgspec.structs.replace(done, outcome="restored")
     assert book.do("daan", "rollback-finished", done, about=about) is None
+    undone = book.state.environments["agenda-T"].undone[NEW]
+    assert (undone.position, undone.failed) == (book.state.size - 1, False)
     assert book.state.environments["agenda-T"].running is None
     assert book.do("daan", "rollback-finished", done, about=about) is not None
     adopted = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)

@@ -125,7 +125,12 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
                     "change": change,
                     "for": "promotion",
                     "code": None,
-                    "message": _("Everything is there; it can be promoted."),
+                    "message": " ".join(
+                        [
+                            *(f.sentence() for f in decision.findings if f.code == "OG406"),
+                            _("Everything is there; it can be promoted."),
+                        ]
+                    ),
                     "who": [workspace.name(x) for x in who],
                     "command": f"otapgate promote {release.name} --to {target} --change {change}",
                 }

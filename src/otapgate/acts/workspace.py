@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 DIRECTORY = ".otapgate"
 
 
-_SHAPE = 3
+_SHAPE = 4
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 

@@ -117,6 +117,15 @@ class Unfinished(msgspec.Struct):
     """What was left, when it was tried last."""
 
 
+class Undone(msgspec.Struct, gc=False):
+    """That a release was taken out of an environment again, or never got in whole."""
+
+    position: int
+    at: str
+    failed: bool
+    """Whether something was left of it then."""
+
+
 class EnvironmentHistory(msgspec.Struct):
     """What the ledger knows of one environment."""
 
@@ -127,6 +136,8 @@ class EnvironmentHistory(msgspec.Struct):
     unfinished: Unfinished | None = None
     promoted: bool = False
     """Whether a promotion ever succeeded, even if it was rolled back since."""
+    undone: dict[str, Undone] = {}
+    """Digest of a release → when it was undone here last, unless it was let in since."""
 
     @property
     def running(self) -> Running | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
-from otapgate.gate.registry import rule, to_production
+from otapgate.gate.registry import before_production, rule, to_production
 from otapgate.i18n import N_
 from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
@@ -113,4 +113,23 @@ def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
             seconds=latest.act.milliseconds_rollback // 1000,
             change=facts.action.change,
             minutes=limit,
+        )
+
+
+@rule("rolled-back-there", code="OG406", norms=["CH05-07", "CH06-09"],
+      applies=before_production, severity="warn")  # fmt: skip
+def rolled_back_there(facts: Facts) -> Iterator[Gap]:
+    """What was taken out of the environment again isn't put there a second time unaware.
+
+    Before production that is said; production asks for a new acceptance (OG505).
+    """
+    undone = facts.undone
+    if undone is not None:
+        yield facts.gap(
+            N_("{release} failed in {environment} on {day}.")
+            if undone.failed
+            else N_("{release} was rolled back in {environment} on {day}."),
+            release=facts.release.name,
+            environment=facts.environment.name,
+            day=facts.date_of(undone.at).isoformat(),
         )
