@@ -102,7 +102,7 @@ def nothing_open(workspace: Workspace, environment: Environment) -> None:
         raise errors.Busy(
             "rehearsal-unfinished",
             said.format(environment=environment.name),
-            remedy=_(" or ").join(rehearsal_ways_out(workspace, found)),
+            remedy="\n".join(rehearsal_ways_out(workspace, found)),
         )
 
 
@@ -148,7 +148,7 @@ def busy(workspace: Workspace, open_: Unfinished) -> errors.Busy:
             by=workspace.name(open_.by),
             at=open_.at,
         ),
-        remedy=_(" or ").join(ways_out(workspace, open_)),
+        remedy="\n".join(ways_out(workspace, open_)),
     )
 
 

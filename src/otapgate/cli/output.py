@@ -137,7 +137,6 @@ def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) 
     for x in error.problems:
         lines.append(f"   {x.where}: {x.message}" if x.where else f"   {x.message}")
         if x.remedy:
-            lines.append(f"      → {x.remedy}")
-    if error.remedy:
-        lines.append(f"   → {error.remedy}")
+            lines += [f"      → {way}" for way in x.remedy.splitlines()]
+    lines += [f"   → {way}" for way in (error.remedy or "").splitlines()]
     _put(sys.stderr, printable("\n".join(lines)) + "\n")
