@@ -37,6 +37,15 @@ def get(workspace: Workspace, change: str) -> Change:
     return found
 
 
+def named(workspace: Workspace, change: str) -> str:
+    """The id of the change that is meant, however its letters are written; raises
+    BadInput."""
+    known = workspace.state.changes
+    found = change if change in known else change.strip().upper()
+    get(workspace, found if found in known else change)
+    return found
+
+
 def next_id(workspace: Workspace) -> str:
     """`CHG-0001`, `CHG-0002`, …"""
     numbers = [int(m[1]) for c in workspace.state.changes if (m := re.match(r"CHG-(\d+)$", c))]

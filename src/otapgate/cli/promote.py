@@ -23,9 +23,10 @@ def promote(
         bool, typer.Option("--resume", help=_("Go on with an unfinished promotion."))
     ] = False,
 ) -> Reply:
-    from otapgate.acts import promotion
+    from otapgate.acts import changes, promotion
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         found = promotion.promote(
             workspace, release, to, change, dry_run=dry_run, resume=resume, progress=progress
         )
