@@ -12,10 +12,23 @@ from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
 
 
+def _to_production_anew(facts: Facts) -> bool:
+    """Into a production that runs something else; deploying the same again goes back to
+    itself, which can't be rehearsed."""
+    return to_production(facts) and facts.running(facts.environment) != facts.release.digest
+
+
 def _remedy(facts: Facts) -> Remedy:
-    """Where the release to go back to still runs: a rehearsal can only begin there."""
+    """Where the release to go back to still runs, or else did before this one: a rehearsal
+    can only begin there."""
     target = facts.running(facts.environment)
     fit = [e for e in facts.tested_in if facts.running(e) == target]
+    if not fit:
+        for environment in facts.tested_in:
+            history = facts.state.environment(environment.name).history
+            if [r.release for r in history[-2:]] == [target, facts.release.digest]:
+                command = f"otapgate rollback {environment.name}"
+                return facts.by_role(command, "administrator")
     where = fit[0] if fit else facts.path[0]
     return facts.by_role(
         f"otapgate rehearse {facts.release.name} --env {where.name}", "administrator"
@@ -26,7 +39,7 @@ def _latest(facts: Facts) -> s.Signed[p.Rehearsal] | None:
     return facts.release.rehearsals[-1] if facts.release.rehearsals else None
 
 
-@rule("rehearsal-missing", code="OG401", norms=["CH05-07", "CH01-03"], applies=to_production)
+@rule("rehearsal-missing", code="OG401", norms=["CH05-07", "CH01-03"], applies=_to_production_anew)
 def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
     """The rollback of exactly this release was rehearsed outside production."""
     if _latest(facts) is None:
@@ -37,7 +50,7 @@ def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=to_production)
+@rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=_to_production_anew)
 def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
     """The last rehearsal restored the state, in every case that was tried, and one was."""
     latest = _latest(facts)
@@ -55,7 +68,9 @@ def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
     )
 
 
-@rule("rehearsal-from-another-release", code="OG403", norms=["CH05-07"], applies=to_production)
+@rule(
+    "rehearsal-from-another-release", code="OG403", norms=["CH05-07"], applies=_to_production_anew
+)
 def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
     """The rehearsal went back to the release that runs in production now."""
     latest = _latest(facts)
@@ -71,7 +86,7 @@ def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("rehearsal-lapsed", code="OG404", norms=["CH05-07"], applies=to_production)
+@rule("rehearsal-lapsed", code="OG404", norms=["CH05-07"], applies=_to_production_anew)
 def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
     """The rehearsal is recent, and its environment is still as it was."""
     latest = _latest(facts)
@@ -99,7 +114,7 @@ def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("rollback-too-slow", code="OG405", norms=["CH05-07"], applies=to_production)
+@rule("rollback-too-slow", code="OG405", norms=["CH05-07"], applies=_to_production_anew)
 def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
     """Going back took no longer than the change promises."""
     latest, change = _latest(facts), facts.change
