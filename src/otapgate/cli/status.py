@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import open_workspace
+from otapgate.cli.acting import in_order, open_workspace
 from otapgate.cli.output import Reply, table
 from otapgate.i18n import _
 
@@ -39,7 +39,7 @@ def _text(found: dict[str, Any]) -> str:
             )
             lines += [f"   {left}" for left in item["left"][:20]]
             lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
-        for item in street["waiting"]:
+        for item in _ordered(street["waiting"]):
             who = ", ".join(item["who"]) or _("nobody who may")
             lines.append(f"{item['release']} → {item['to']}: {item['message']}")
             lines.append(f"   → {item['command']}   ({who})")
@@ -49,6 +49,14 @@ def _text(found: dict[str, Any]) -> str:
         lines.append("")
     lines += [f"! {note}" for note in found["notes"]]
     return "\n".join(lines).rstrip()
+
+
+def _ordered(waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What waits, release by release, in an order in which it can be done."""
+    by_release: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in waiting:
+        by_release.setdefault((item["release"], item["to"]), []).append(item)
+    return [x for (_name, to), items in by_release.items() for x in in_order(items, to)]
 
 
 def _STATUS(name: str) -> str:  # noqa: N802 - a table of translations
