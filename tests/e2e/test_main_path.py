@@ -207,8 +207,21 @@ def test_people_read_words_and_nothing_but_words(accepted: School) -> None:
 
 def test_an_artifact_changed_after_acceptance_makes_it_lapse(accepted: School) -> None:
     accepted.edit("releases/app-2.0/pages/index.html", "Agenda 2.0", "Agenda 2.0, prettier")
-    accepted(CHANTAL, "release", "build", "releases/agenda-2.0.yml", "--change", CHANGE)
+    said = accepted(CHANTAL, "release", "build", "releases/agenda-2.0.yml", "--change", CHANGE)
+    (street,) = accepted(None, "status")["streets"]
+    ran, built = street["environments"][0]["digest"], said["release"]["digest"]
+    assert ran != built
+    # From here on the name alone would say two things.
+    assert ran[7:15] in said["warnings"][0]
+    assert street["environments"][0]["called"] == f"{NEW} ({ran[7:15]})"
+    assert {w["called"] for w in street["waiting"]} == {f"{NEW} ({built[7:15]})"}
+    refused = accepted(ESRA, "test", "run", NEW, "--env", "A", "--plan", "agenda", expect=4)
+    assert f"doesn't run {NEW} ({built[7:15]})" in refused["error"]["message"]
     findings = {f["code"]: f for f in accepted.explain(expect=3)}
+    assert (
+        f"agenda-A doesn't run this release but: {NEW} ({ran[7:15]})"
+        in (findings["OG701"]["message"])
+    )
     assert {"OG302", "OG401", "OG501", "OG511", "OG701"} <= set(findings)
     for code in ("OG501", "OG511"):
         assert "lapsed" in findings[code]["message"]

@@ -422,6 +422,13 @@ def test_a_rollback_that_failed_is_settled_on_what_it_went_back_to(running: Book
     assert [r.release for r in known.history] == [NEW]
 
 
+def test_a_name_that_stands_for_two_builds_comes_with_its_digest(running: Book):
+    assert running.state.called(NEW) == "agenda@2.0"
+    running.build(digest=OLD, name="agenda@2.0")
+    assert running.state.called(NEW) == f"agenda@2.0 ({NEW[7:15]})"
+    assert running.state.called(OLD) == f"agenda@2.0 ({OLD[7:15]})"
+
+
 def test_only_the_last_promotion_is_undone(running: Book):
     book = running
     about = [("agenda@2.0", NEW)]

@@ -50,7 +50,7 @@ def accept(
         raise errors.BadInput(
             "not-running-there",
             _("{environment} doesn't run {release}, so it can't be accepted there.").format(
-                environment=environment.name, release=release.name
+                environment=environment.name, release=workspace.state.called(release.digest)
             ),
             remedy=f"otapgate promote {release.name} --to {environment.name} --change {change}",
         )

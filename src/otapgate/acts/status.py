@@ -105,6 +105,7 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
             found.append(
                 {
                     "release": release.name,
+                    "called": state.called(release.digest),
                     "to": target,
                     "change": change,
                     "for": finding.slug,
@@ -121,6 +122,7 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
             found.append(
                 {
                     "release": release.name,
+                    "called": state.called(release.digest),
                     "to": target,
                     "change": change,
                     "for": "promotion",

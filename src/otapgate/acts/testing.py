@@ -113,7 +113,7 @@ def run(
         raise errors.BadInput(
             "not-running-there",
             _("{environment} doesn't run {release}, so it can't be tested there.").format(
-                environment=environment.name, release=release.name
+                environment=environment.name, release=workspace.state.called(release.digest)
             ),
             remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
         )

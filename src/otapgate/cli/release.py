@@ -50,7 +50,7 @@ def build(
         if change is not None:
             change = changes.named(workspace, change)
         made, draft = releases.build(workspace, file, change)
-        warnings = releases.warnings(made)
+        warnings = releases.warnings(workspace, made)
         data = {
             "release": {
                 "name": made.name,

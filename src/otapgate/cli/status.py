@@ -27,7 +27,7 @@ def _text(found: dict[str, Any]) -> str:
         lines += [f"{street['title'] or street['name']}", ""]
         heads = [_("environment"), _("release"), _("since"), _("data"), _("owner"), _("status")]
         rows = [
-            [e["name"], e["release"] or "-", (e["since"] or "-")[:16],
+            [e["name"], e["called"] or "-", (e["since"] or "-")[:16],
              e["dataset"]["label"] if e["dataset"] else e["data_class"], e["owner"],
              _("UNFINISHED") if e["unfinished"] else _STATUS(e["status"])]
             for e in street["environments"]
@@ -41,7 +41,7 @@ def _text(found: dict[str, Any]) -> str:
             lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
         for item in _ordered(street["waiting"]):
             who = ", ".join(item["who"]) or _("nobody who may")
-            lines.append(f"{item['release']} → {item['to']}: {item['message']}")
+            lines.append(f"{item['called']} → {item['to']}: {item['message']}")
             lines.append(f"   → {item['command']}   ({who})")
         for item in street["debts"]:
             mark = _("OVERDUE") if item["overdue"] else _("due")

@@ -186,6 +186,12 @@ class State(msgspec.Struct):
         known = [r for r in self.plans.get(name, ()) if r.act.app == app]
         return known[-1] if known else None
 
+    def called(self, digest: str) -> str:
+        """A release's name, and the beginning of its digest where another one has that name."""
+        name = self.releases[digest].name
+        alone = all(r.digest == digest for r in self.releases.values() if r.name == name)
+        return name if alone else f"{name} ({digest.removeprefix('sha256:')[:8]})"
+
     def names(self) -> list[tuple[str, str]]:
         """`app@version` and digest of every release, in order of latest build."""
         found = sorted(self.releases.values(), key=lambda r: r.built[-1].position)

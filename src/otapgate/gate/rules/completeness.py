@@ -27,7 +27,6 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
         if running.by_act != ADOPTED or facts.street.before(previous) is None:
             return
         message = N_("{previous} was taken in with {running}, which no gate let in there.")
-    now = facts.state.releases.get(running.release) if running is not None else None
     yield facts.gap(
         message,
         on=previous.name,
@@ -37,7 +36,7 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
             "administrator",
         ),
         previous=previous.name,
-        running=now.name if now is not None else "-",
+        running=facts.called(running.release if running is not None else None),
     )
 
 

@@ -76,13 +76,11 @@ def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
     latest = _latest(facts)
     target = facts.running(facts.environment)
     if latest is not None and latest.act.previous != target:
-        known = facts.state.releases
-        was, now = known.get(latest.act.previous or ""), known.get(target or "")
         yield facts.gap(
             N_("The rehearsal went back to {was}; production runs {now}."),
             remedy=_remedy(facts),
-            was=was.name if was else "-",
-            now=now.name if now else "-",
+            was=facts.called(latest.act.previous),
+            now=facts.called(target),
         )
 
 
