@@ -148,7 +148,12 @@ def test_a_second_promotion_at_the_same_time_is_exit_6(prepared: School) -> None
             assert said["error"]["code"] == "environment-locked"
             assert str(process.pid) in said["error"]["message"]
             assert "otapgate promote agenda@2.0 --to agenda-T" in said["error"]["message"]
-        assert prepared(None, "status")["streets"]  # reading goes on
+        (street,) = prepared(None, "status")["streets"]  # reading goes on
+        (open_,) = street["unfinished"]
+        assert open_["busy"]["pid"] == process.pid
+        assert open_["busy"]["command"].startswith("otapgate promote agenda@2.0 --to agenda-T")
+        assert open_["remedies"] == []
+        assert [bool(e["busy"]) for e in street["environments"]] == [True, False, False]
     finally:
         Path(f"{prepared.stage('T')}.hold").unlink()
     assert prepared.ended(process, 0)["promotion"]["outcome"] == "succeeded"

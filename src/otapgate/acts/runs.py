@@ -43,7 +43,7 @@ def held(workspace: Workspace, environment: Environment, command: str) -> Iterat
     Raises Busy (locked), Integrity."""
     from otapgate.execution.lock import EnvironmentLock
 
-    with EnvironmentLock(workspace.root, environment.name, command):
+    with EnvironmentLock(workspace.root, environment.name, command, workspace.now().tzinfo):
         yield workspace.verified()
 
 

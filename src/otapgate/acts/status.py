@@ -34,8 +34,12 @@ def status(workspace: Workspace, street: str | None = None) -> dict[str, Any]:
 
 
 def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
-    environments = [summary(workspace, e) for e in street.environments]
-    unfinished = []
+    from otapgate.execution.lock import busy
+
+    zone = workspace.now().tzinfo
+    held = {e.name: busy(workspace.root, e.name, zone) for e in street.environments}
+    environments = [{**summary(workspace, e), "busy": held[e.name]} for e in street.environments]
+    unfinished: list[dict[str, Any]] = []
     for environment in street.environments:
         found = workspace.state.environment(environment.name).unfinished
         if found is None:
@@ -54,6 +58,10 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
                 "remedies": runs.ways_out(workspace, found),
             }
         )
+    for item in unfinished:
+        item["busy"] = held[item["environment"]]
+        if item["busy"] is not None:
+            item["remedies"] = []  # nothing is to be ended: it is at work
     return {
         "name": street.name,
         "title": street.title,

@@ -125,7 +125,9 @@ def run(
     scratch.mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     try:
-        with EnvironmentLock(workspace.root, environment.name, f"otapgate test run {release.name}"):
+        command = f"otapgate test run {release.name}"
+        zone = workspace.now().tzinfo
+        with EnvironmentLock(workspace.root, environment.name, command, zone):
             result = carry_out(
                 load_bundle(workspace.store, registered.act.digest),
                 manifest=manifest(workspace, release.digest),

@@ -29,11 +29,21 @@ def _text(found: dict[str, Any]) -> str:
         rows = [
             [e["name"], e["called"] or "-", (e["since"] or "-")[:16],
              e["dataset"]["label"] if e["dataset"] else e["data_class"], e["owner"],
-             _("UNFINISHED") if e["unfinished"] else _STATUS(e["status"])]
+             _STATUS("busy" if e["busy"] else "unfinished" if e["unfinished"] else e["status"])]
             for e in street["environments"]
         ]  # fmt: skip
         lines += [table(heads, rows), ""]
+        for e in street["environments"]:
+            if e["busy"]:
+                lines += [
+                    _("{name} is busy: process {pid} since {since}: {command}").format(
+                        name=e["name"], **e["busy"]
+                    ),
+                    "",
+                ]
         for item in street["unfinished"]:
+            if item["busy"]:
+                continue
             lines.append(
                 _("UNFINISHED: {kind} of {release} in {environment}. End it with:").format(**item)
             )
@@ -61,6 +71,8 @@ def _ordered(waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _STATUS(name: str) -> str:  # noqa: N802 - a table of translations
     return {
+        "busy": _("busy"),
+        "unfinished": _("UNFINISHED"),
         "accepted": _("accepted"),
         "unaccepted": _("not accepted by its owner"),
         "changed": _("changed since accepted"),
