@@ -80,6 +80,18 @@ def enrol(workspace: Workspace, name: str, key: Path) -> Draft:
     return Draft(act.act, act.subjects, act.predicate, {f"name-{person}": name.strip()})
 
 
+def further_key(workspace: Workspace, person: str) -> str:
+    """What to know when a key is given to somebody who is enrolled already; "" when they
+    aren't."""
+    people = workspace.state.directory
+    if person not in people.people:
+        return ""
+    roles = sorted(people.roles(person, workspace.now().date().isoformat()))
+    return _("{who} ({roles}) gets a FURTHER key; for somebody else, give another name").format(
+        who=workspace.name(person), roles=", ".join(roles) or _("no role")
+    )
+
+
 def _fingerprint(line: str) -> str:
     from otapgate.ledger import sshsig
 
@@ -162,9 +174,11 @@ def confirmable(workspace: Workspace) -> list[dict[str, Any]]:
             continue
         who = workspace.name(waiting.person)
         if waiting.act == "enrol":
-            text = _("{who} is enrolled with the key {key}").format(
-                who=who, key=", ".join(_fingerprint(k) for k in waiting.keys)
-            )
+            keys = ", ".join(_fingerprint(k) for k in waiting.keys)
+            further = further_key(workspace, waiting.person)
+            text = f"{further}: {keys}" if further else _(
+                "{who} is enrolled with the key {key}"
+            ).format(who=who, key=keys)  # fmt: skip
         else:
             text = _("{who} gets the role {role}").format(who=who, role=waiting.role)
             text += f" ({waiting.street})" if waiting.street else ""
