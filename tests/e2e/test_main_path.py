@@ -243,6 +243,18 @@ def test_a_plan_edited_after_the_run_is_told_and_asks_for_a_new_run(accepted: Sc
     assert "changed after the acceptance" in findings["OG502"]["message"]
 
 
+def test_a_window_that_has_passed_is_told_with_the_time_it_is(accepted: School) -> None:
+    past = "2020-01-12T12:00/2020-01-12T12:41"
+    said = accepted(BRAM, "change", "schedule", CHANGE, "--window", past, expect=4)["error"]
+    assert said["code"] == "window-past"
+    assert "ends 2020-01-12T12:41, and it is now 20" in said["message"]
+    assert said["message"].endswith("(Europe/Amsterdam).")
+    # What it proposes can be pasted.
+    words = said["remedy"].split()
+    assert words[:4] == ["otapgate", "change", "schedule", CHANGE]
+    accepted(BRAM, *words[1:])
+
+
 def test_outside_its_window_a_change_waits(accepted: School) -> None:
     accepted.here(BRAM, "change", "schedule", CHANGE, "--window",
                   "2099-01-12T16:00/2099-01-12T20:00")  # fmt: skip
