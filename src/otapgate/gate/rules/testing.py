@@ -121,11 +121,12 @@ def tests_failed(facts: Facts) -> Iterator[Gap]:
         bad = not_passed(run.act, registered.act.cases)
         if bad:
             yield facts.gap(
-                N_("Not passed in the last run of the test plan {plan}: {cases}."),
+                N_("Not passed in the last run of the test plan {plan}: {cases}. Mend the release,"
+                   " or mend the plan and register it again."),
                 remedy=_run_command(facts, name),
                 plan=name,
                 cases=bad,
-            )
+            )  # fmt: skip
 
 
 @rule("test-coverage", code="OG304", norms=["CH05-04"], applies=to_production)
