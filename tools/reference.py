@@ -137,7 +137,8 @@ def errors_page() -> str:
                     entry[2].update(sentence(keyword.value))
     lines = [MADE, "# Errors", "",
              'The `"code"` of an `"error"` in JSON, the exit code, and what is said. Words in'
-             " braces are filled in. Codes don't change between versions without notice.", "",
+             " braces are filled in. Codes don't change between versions without notice. A remedy"
+             " of several lines holds several ways out; one of them will do.", "",
              "| code | exit | message | remedy |", "| --- | --- | --- | --- |"]  # fmt: skip
     for code, (exit_code, messages, remedies) in sorted(found.items()):
         said = "<br>".join(cell(m) for m in sorted(messages))

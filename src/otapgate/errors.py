@@ -48,7 +48,8 @@ class OtapgateError(Exception):
     """A failure that the user is told about.
 
     Subclasses fix the exit code. `code` is a stable slug (`landscape-invalid`) that
-    scripts may test; `message` and `remedy` are sentences in the user's language.
+    scripts may test; `message` and `remedy` are sentences in the user's language. Where
+    there are several ways out, `remedy` has a line for each, to be pasted as it is.
     """
 
     exit: Exit = Exit.FAILED

@@ -243,3 +243,33 @@ def test_the_shell_completes_commands_and_options(run: Run):
         in run("--show-completion", SHELL="/bin/bash").out
         + run(_OTAPGATE_COMPLETE="source_bash").out
     )
+
+
+def test_a_word_that_is_not_utf_8_is_wrong_usage(tmp_path: Path):
+    for place in (b"Zo\xeb", b"--key=Zo\xeb"):
+        words = [sys.executable.encode(), b"-m", b"otapgate", b"people", b"enrol", place, b"x.pub",
+                 b"--json"]  # fmt: skip
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 2
+        import json
+
+        said = json.loads(done.stdout)["error"]
+        assert said["code"] == "not-utf-8"
+        assert "Zo\\xeb" in said["message"]
+
+
+def test_json_without_a_command_is_one_object(run: Run):
+    done = run("--json")
+    assert done.code == 2
+    assert done.json["error"]["code"] == "usage"
+    assert done.json["error"]["remedy"] == "otapgate --help"
+    done = run("people", "--json")
+    assert (done.code, done.json["ok"]) == (2, False)
+
+
+def test_help_in_json_is_one_object(run: Run):
+    for words in (("--help",), ("status", "--help"), ("people", "--help")):
+        done = run(*words, "--json")
+        assert done.code == 0
+        assert done.json["ok"] is True
+        assert "otapgate" in done.json["help"]

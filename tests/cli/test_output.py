@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from otapgate import errors
 from otapgate.cli.options import Options, use
-from otapgate.cli.output import Reply, confirm, print_json, printable, table
+from otapgate.cli.output import Reply, confirm, print_json, printable, show_error, table
 
 
 @given(st.text())
@@ -25,6 +25,14 @@ def test_no_text_reaches_the_terminal_with_power_over_it(text: str):
 def test_a_reply_spells_out_what_would_steer_the_terminal(capsys):
     Reply({}, "title\x1b[2Jgone").show()
     assert capsys.readouterr().out == "title\\x1b[2Jgone\n"
+
+
+def test_every_way_out_has_a_line_that_can_be_pasted(capsys):
+    show_error(errors.Busy("x", "It is open.", remedy="otapgate a --resume\notapgate b"))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "   → otapgate a --resume",
+        "   → otapgate b",
+    ]
 
 
 cells = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=8)

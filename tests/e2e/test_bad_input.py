@@ -159,11 +159,26 @@ def test_what_does_not_exist_is_bad_input_that_says_what_does(running: School) -
         assert said["error"]["remedy"], said
 
 
-def test_an_unknown_change_is_refused_by_the_gate(running: School) -> None:
-    said = running(DAAN, "gate", "explain", NEW, "--to", "P", "--change", "CHG-0042", expect=3)
-    assert "OG101" in {f["code"] for f in said["decision"]["findings"]}
-    said = running(BRAM, "change", "authorise", "CHG-0042", expect=4)
-    assert said["error"]["code"] == "change-unknown"
+def test_a_change_that_was_misspelt_is_no_decision(running: School) -> None:
+    before = running.digest(*PASSING)
+    for words in (
+        ("gate", "explain", NEW, "--to", "P", "--change", "CHG-1"),
+        ("promote", NEW, "--to", "P", "--change", "CHG-0042"),
+        ("change", "authorise", "CHG-0042"),
+    ):
+        said = running(DAAN, *words, expect=4)
+        assert said["error"]["code"] == "change-unknown"
+        assert said["error"]["remedy"] == f"one of: {CHANGE}"
+    recorded_nothing(running, before)
+
+
+def test_a_change_may_be_written_in_lower_case(running: School) -> None:
+    said = running(DAAN, "gate", "explain", NEW, "--to", "P", "--change", "chg-0001", expect=3)
+    assert said["decision"]["change"] == CHANGE
+    assert not {"OG101", "OG107"} & {f["code"] for f in said["decision"]["findings"]}
+    assert running(None, "change", "show", "chg-0001")["change"]["id"] == CHANGE
+    said = running(CHANTAL, "release", "build", "releases/agenda-2.0.yml", "--change", "chg-0001")
+    assert said["release"]["change"] == CHANGE
 
 
 def test_outside_a_landscape_commands_say_how_to_make_one(founded: School) -> None:

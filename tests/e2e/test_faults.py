@@ -92,6 +92,10 @@ def test_a_playbook_that_fails_halfway_is_rolled_back_and_recorded(prepared: Sch
     assert unfinished(prepared) == []
     assert runs_in(prepared)["T"] == OLD
     assert prepared(None, "log", "verify")["problems"] == []
+    said = prepared.promote("T", 0, "--dry-run")["decision"]["findings"]
+    assert [f["code"] for f in said] == ["OG406"]
+    (waiting,) = prepared(None, "status")["streets"][0]["waiting"]
+    assert "was rolled back in agenda-T" in waiting["message"]
 
 
 def test_what_comes_along_besides_the_release_is_found_and_rolled_back(prepared: School) -> None:
@@ -144,7 +148,12 @@ def test_a_second_promotion_at_the_same_time_is_exit_6(prepared: School) -> None
             assert said["error"]["code"] == "environment-locked"
             assert str(process.pid) in said["error"]["message"]
             assert "otapgate promote agenda@2.0 --to agenda-T" in said["error"]["message"]
-        assert prepared(None, "status")["streets"]  # reading goes on
+        (street,) = prepared(None, "status")["streets"]  # reading goes on
+        (open_,) = street["unfinished"]
+        assert open_["busy"]["pid"] == process.pid
+        assert open_["busy"]["command"].startswith("otapgate promote agenda@2.0 --to agenda-T")
+        assert open_["remedies"] == []
+        assert [bool(e["busy"]) for e in street["environments"]] == [True, False, False]
     finally:
         Path(f"{prepared.stage('T')}.hold").unlink()
     assert prepared.ended(process, 0)["promotion"]["outcome"] == "succeeded"
@@ -166,7 +175,7 @@ def test_ctrl_c_leaves_a_promotion_that_rollback_ends_in_the_old_release(prepare
     assert f"otapgate promote {NEW} --to agenda-T --change {CHANGE} --resume" in found["remedies"]
     said = prepared.promote("T", expect=6)
     assert said["error"]["code"] == "promotion-unfinished"
-    assert "otapgate rollback agenda-T" in said["error"]["remedy"]
+    assert said["error"]["remedy"].splitlines() == found["remedies"]
     said = prepared(DAAN, "rollback", "agenda-T", "--yes")["rollback"]
     assert (said["outcome"], said["to"], said["left"]) == ("restored", OLD, [])
     assert prepared.picture("T") == before

@@ -166,8 +166,10 @@ def test_a_finished_promotion_is_undone_after_asking(promoted: School) -> None:
     assert said["error"]["code"] == "unconfirmed"
     said = promoted(DAAN, "rollback", "P", "--dry-run")["rollback"]
     assert (said["from"], said["to"], said["environment"]) == (NEW, OLD, "agenda-P")
+    assert said["lost_since"]
     assert promoted.picture("P") == before
     said = promoted(DAAN, "rollback", "P", "--yes")["rollback"]
+    assert len(said["entries"]) == 2
     assert said["outcome"] == "restored"
     assert said["left"] == []
     assert promoted.answers("P") == "1.0"
@@ -176,6 +178,11 @@ def test_a_finished_promotion_is_undone_after_asking(promoted: School) -> None:
     assert [e["release"] for e in street["environments"]] == [NEW, NEW, OLD]
     assert promoted(None, "log", "verify")["problems"] == []
     assert [e["act"] for e in promoted.entries()[-2:]] == ["rollback-started", "rollback-finished"]
+    # What was agreed to before doesn't put it back.
+    assert promoted.codes() == {"OG505"}
+    assert {w["code"] for w in street["waiting"]} == {"OG505"}
+    refused = promoted.promote("P", 3)["decision"]["findings"]
+    assert "rolled back in agenda-P" in refused[0]["message"]
 
 
 def test_a_change_ends_with_its_evaluation(promoted: School) -> None:
@@ -200,8 +207,21 @@ def test_people_read_words_and_nothing_but_words(accepted: School) -> None:
 
 def test_an_artifact_changed_after_acceptance_makes_it_lapse(accepted: School) -> None:
     accepted.edit("releases/app-2.0/pages/index.html", "Agenda 2.0", "Agenda 2.0, prettier")
-    accepted(CHANTAL, "release", "build", "releases/agenda-2.0.yml", "--change", CHANGE)
+    said = accepted(CHANTAL, "release", "build", "releases/agenda-2.0.yml", "--change", CHANGE)
+    (street,) = accepted(None, "status")["streets"]
+    ran, built = street["environments"][0]["digest"], said["release"]["digest"]
+    assert ran != built
+    # From here on the name alone would say two things.
+    assert ran[7:15] in said["warnings"][0]
+    assert street["environments"][0]["called"] == f"{NEW} ({ran[7:15]})"
+    assert {w["called"] for w in street["waiting"]} == {f"{NEW} ({built[7:15]})"}
+    refused = accepted(ESRA, "test", "run", NEW, "--env", "A", "--plan", "agenda", expect=4)
+    assert f"doesn't run {NEW} ({built[7:15]})" in refused["error"]["message"]
     findings = {f["code"]: f for f in accepted.explain(expect=3)}
+    assert (
+        f"agenda-A doesn't run this release but: {NEW} ({ran[7:15]})"
+        in (findings["OG701"]["message"])
+    )
     assert {"OG302", "OG401", "OG501", "OG511", "OG701"} <= set(findings)
     for code in ("OG501", "OG511"):
         assert "lapsed" in findings[code]["message"]
@@ -221,6 +241,18 @@ def test_a_plan_edited_after_the_run_is_told_and_asks_for_a_new_run(accepted: Sc
     findings = {f["code"]: f for f in accepted.explain(expect=3)}
     assert "changed after it was run" in findings["OG302"]["message"]
     assert "changed after the acceptance" in findings["OG502"]["message"]
+
+
+def test_a_window_that_has_passed_is_told_with_the_time_it_is(accepted: School) -> None:
+    past = "2020-01-12T12:00/2020-01-12T12:41"
+    said = accepted(BRAM, "change", "schedule", CHANGE, "--window", past, expect=4)["error"]
+    assert said["code"] == "window-past"
+    assert "ends 2020-01-12T12:41, and it is now 20" in said["message"]
+    assert said["message"].endswith("(Europe/Amsterdam).")
+    # What it proposes can be pasted.
+    words = said["remedy"].split()
+    assert words[:4] == ["otapgate", "change", "schedule", CHANGE]
+    accepted(BRAM, *words[1:])
 
 
 def test_outside_its_window_a_change_waits(accepted: School) -> None:

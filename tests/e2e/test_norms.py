@@ -194,6 +194,16 @@ def test_ch06_03_stakeholders_sign_off_and_may_refuse(accepted: School) -> None:
     assert accepted.explain(expect=0) == []
 
 
+def test_ch06_03_nobody_signs_off_what_was_not_accepted(prepared: School) -> None:
+    words = ("sign-off", NEW, "--to", "P", "--change", CHANGE, "--role", "process-owner")
+    said = prepared(ANNA, *words, expect=4)
+    assert said["error"]["code"] == "not-accepted-yet"
+    assert said["error"]["remedy"].startswith(f"otapgate accept {NEW} --env agenda-A")
+    assert f"--change {CHANGE} --criterion answers=pass" in said["error"]["remedy"]
+    assert prepared.entries("signoff") == []
+    prepared(ANNA, *words, "--reject", "--because", "Not in this school.")
+
+
 def test_ch06_05_who_built_neither_accepts_nor_signs_off_nor_promotes(accepted: School) -> None:
     for role in ("test-lead", "process-owner", "administrator"):
         accepted.here(ANNA, "role", "grant", CHANTAL.name, role)
@@ -264,11 +274,12 @@ def test_frz_1_nothing_goes_to_production_in_exams(accepted: School) -> None:
         f"start: {today - timedelta(days=1)}, end: {today + timedelta(days=1)}}}\n",
         "utf-8",
     )
+    accepted(ANNA, "policy", "approve", "--because", "The exams are fixed.")
     finding = found(accepted, "OG801", "FRZ-1")
     assert "Final examinations" in finding["message"]
-    # Test and acceptance go on.
-    said = accepted(DAAN, "gate", "explain", NEW, "--to", "A", "--change", CHANGE)
-    assert said["decision"]["outcome"] == "allowed"
+    # Test and acceptance go on: nothing but that it runs there already.
+    said = accepted(DAAN, "gate", "explain", NEW, "--to", "A", "--change", CHANGE, expect=3)
+    assert [f["code"] for f in said["decision"]["findings"]] == ["OG704"]
 
 
 def test_every_norm_that_a_rule_names_is_a_row_and_every_rule_names_one(founded: School) -> None:

@@ -64,7 +64,7 @@ def test_two_administrators_both_sign_the_start(empty: School) -> None:
 def test_a_role_counts_only_after_the_second_administrator_confirms(founded: School) -> None:
     make_key(founded.keys, "frits")
     said = founded(ANNA, "people", "enrol", "Frits Bos", f"{founded.keys}/frits.pub")
-    assert said["person"] == {"name": "Frits Bos", "pending": True}
+    assert said["person"] == {"name": "Frits Bos", "pending": True, "further_key": False}
     founded(ANNA, "people", "confirm", "--yes", expect=4)  # not by who asked for it
     listed = {p["name"]: p["status"] for p in founded(None, "people", "list")["people"]}
     assert listed["Frits Bos"] == "unconfirmed"
@@ -75,6 +75,15 @@ def test_a_role_counts_only_after_the_second_administrator_confirms(founded: Sch
     founded(BRAM, "people", "confirm", "--yes")
     roles = founded(None, "role", "list")["roles"]
     assert [r["status"] for r in roles if r["person"] == "Frits Bos"] == ["held"]
+
+
+def test_a_further_key_for_somebody_is_told_as_such(founded: School) -> None:
+    make_key(founded.keys, "second")
+    said = founded(ANNA, "people", "enrol", DAAN.name, f"{founded.keys}/second.pub")
+    assert said["person"] == {"name": DAAN.name, "pending": True, "further_key": True}
+    (waiting,) = founded(BRAM, "people", "confirm", "--dry-run")["confirmed"]
+    assert f"{DAAN.name} (administrator, environment-owner) gets a FURTHER key" in waiting["text"]
+    assert "for somebody else, give another name" in waiting["text"]
 
 
 def test_everybody_is_listed_with_keys_and_roles(founded: School) -> None:
@@ -114,6 +123,43 @@ def test_init_refuses_a_second_ledger_in_the_same_place(empty: School) -> None:
     init(empty, ANNA)
     said = init(empty, ANNA, expect=4)
     assert said["error"]["code"] == "landscape-exists"
+
+
+def again(school: School, *more: str, expect: int = 0) -> dict[str, Any]:
+    """A new ledger for the landscape that is there."""
+    return school(ANNA, "init", ".", "--role-admin", f"{ANNA.name}={school.keys}/anna.pub", *more,
+                  expect=expect)  # fmt: skip
+
+
+def test_a_ledger_that_is_gone_is_founded_anew_only_on_purpose(founded: School) -> None:
+    (founded.root / ".otapgate" / "store" / "kept").write_text("something of the old ledger")
+    for file in founded.ledger.parent.glob("ledger.sqlite*"):
+        file.unlink()
+    said = founded(None, "status", expect=5)
+    assert said["error"]["code"] == "ledger-missing"
+    assert "otapgate init . --again --role-admin" in said["error"]["remedy"]
+    said = again(founded, expect=4)
+    assert said["error"]["code"] == "ledger-lost"
+    assert "--again" in said["error"]["remedy"]
+    assert not founded.ledger.exists()
+    # Who may not found leaves everything as it was.
+    founded(DAAN, "init", ".", "--again", "--role-admin", f"A={founded.keys}/anna.pub", expect=7)
+    assert (founded.root / ".otapgate" / "store" / "kept").exists()
+    said = again(founded, "--again")
+    (kept,) = founded.root.glob(".otapgate/lost-*/store/kept")
+    assert said["kept"] == str(kept.parent.parent.relative_to(founded.root))
+    assert [e["act"] for e in founded.entries()] == ["genesis"]
+    assert founded(None, "log", "verify")["problems"] == []
+    # A ledger that is there is never replaced.
+    assert again(founded, "--again", expect=4)["error"]["code"] == "landscape-exists"
+    assert len(founded.entries()) == 1
+
+
+def test_a_clone_without_a_ledger_starts_with_one_of_its_own(founded: School) -> None:
+    remove(founded.root / ".otapgate")
+    founded(None, "status", expect=5)  # which leaves a cache, and no ledger
+    again(founded)
+    assert [e["act"] for e in founded.entries()] == ["genesis"]
 
 
 def test_init_by_somebody_who_is_no_administrator_leaves_nothing(empty: School) -> None:

@@ -119,7 +119,8 @@ def test_what_was_mended_by_hand_is_compared_and_not_gone_over_again(stage: Stag
     assert (result.outcome, result.left) == ("rolled-back", ())
     assert not (stage.home / "leftover").exists()
     assert stage.answer() == "1.0 3"
-    assert Promotion(plan).go_back() == result, "it has ended"
+    again = Promotion(plan).go_back()
+    assert (again.outcome, again.left) == ("rolled-back", ()), "it has ended, and was looked at"
 
 
 def test_an_unreachable_host_leaves_everything_untouched(stage: Stage) -> None:
@@ -173,10 +174,15 @@ def test_a_finished_promotion_can_be_gone_back_from(stage: Stage) -> None:
     assert stage.columns() == ["id", "name"]
 
 
-def test_resuming_a_finished_promotion_repeats_its_result(stage: Stage) -> None:
+def test_what_the_journal_says_of_the_end_is_looked_at_again(stage: Stage) -> None:
     plan = stage.plan(stage.release("2.0"))
     result = Promotion(plan).run()
-    assert Promotion(plan).resume() == result
+    again = Promotion(plan).resume()
+    assert (again.outcome, again.completeness) == ("succeeded", result.completeness)
+    (stage.home / "app" / "version").write_text("9.9")
+    spoilt = Promotion(plan).resume()
+    assert (spoilt.outcome, spoilt.code) == ("rolled-back", "incomplete")
+    assert stage.answer() == "1.0 3"
 
 
 def test_a_run_folder_is_used_once(stage: Stage) -> None:

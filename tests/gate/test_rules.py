@@ -574,11 +574,65 @@ def test_what_is_only_worth_knowing_does_not_refuse():
     assert warnings(decision) == ["OG306", "OG703"]
 
 
-def test_a_release_that_runs_there_already_is_said():
+def there_already(where: str = "agenda-P") -> s.State:
+    """A ledger in which the environment runs the release that is asked for."""
     known = state()
-    known.environments["agenda-P"].history[-1].release = NEW
-    replaced(release(known).rehearsals, previous=NEW)
-    assert warnings(ask(known)) == ["OG704"]
+    known.environments[where].history[-1].release = NEW
+    return known
+
+
+@pytest.mark.parametrize("where", ["agenda-T", "agenda-A", "agenda-P"])
+def test_what_runs_there_already_is_refused_and_nothing_else_is_asked(where: str):
+    decision = ask(there_already(where), to=where)
+    assert codes(decision) == ["OG704"], "no rehearsal from itself to itself"
+    assert "runs agenda@2.0 already" in decision.blocking[0].sentence()
+    assert decision.blocking[0].gap.remedy is not None
+
+
+@pytest.mark.parametrize("where", ["agenda-T", "agenda-P"])
+def test_what_runs_there_but_not_wholly_may_be_deployed_again(where: str):
+    known = there_already(where)
+    known.environments[where].history[-1].completeness = p.Completeness("incomplete")
+    assert ask(known, to=where).outcome == "allowed"
+
+
+def test_what_was_taken_in_between_two_stages_may_still_pass_the_gate():
+    known = there_already("agenda-A")
+    known.environments["agenda-A"].history[-1].by_act = "adopted"
+    assert ask(known, to="agenda-A").outcome == "allowed"
+    known = there_already("agenda-P")
+    known.environments["agenda-P"].history[-1].by_act = "adopted"
+    assert codes(ask(known)) == ["OG704"]
+
+
+def command(known: s.State, code: str) -> str:
+    """What a finding says that mends it."""
+    (finding,) = [f for f in ask(known).blocking if f.code == code]
+    assert finding.gap.remedy is not None
+    return finding.gap.remedy.command
+
+
+def test_a_test_is_asked_for_where_the_release_runs():
+    known = state()
+    _untested(known)
+    assert command(known, "OG302") == "otapgate test run agenda@2.0 --env agenda-A --plan plan"
+    known.environments["agenda-A"].history.clear()
+    assert command(known, "OG302") == "otapgate test run agenda@2.0 --env agenda-T --plan plan"
+    known.environments["agenda-T"].history[-1].release = OLD
+    assert command(known, "OG302") == (
+        "otapgate promote agenda@2.0 --to agenda-T --change CHG-0001"
+    )
+
+
+def test_a_rehearsal_is_asked_for_where_there_is_something_to_come_back_to():
+    known = state()
+    _unrehearsed(known)
+    for stage in "TA":  # both run the new release already
+        history = known.environments[f"agenda-{stage}"].history
+        history.insert(0, msgspec.structs.replace(history[0], release=OLD))
+    assert command(known, "OG401") == "otapgate rollback agenda-T"
+    known.environments["agenda-A"].history.pop()
+    assert command(known, "OG401") == "otapgate rehearse agenda@2.0 --env agenda-A"
 
 
 @pytest.mark.parametrize(("founded", "threshold"), [(False, 2), (True, 1)])
@@ -613,6 +667,7 @@ def test_the_first_stage_asks_for_less_than_production():
     known = state()
     for take_away in (_classified, _untested, _unrehearsed, _not_accepted, _unsigned):
         take_away(known)
+    known.environments["agenda-T"].history[-1].release = OLD
     assert codes(ask(known, to="agenda-T")) == []
     assert "not-applicable" in ask(known, to="agenda-T").rules.values()
 
@@ -729,6 +784,7 @@ def test_a_policy_that_asks_nobody_to_sign_off_for_production_is_a_gap():
 def test_a_policy_can_ask_for_a_sign_off_before_acceptance_too():
     where = asking(sign_off={"P": ("process-owner",), "A": ("process-owner",)})
     known = state()
+    known.environments["agenda-A"].history[-1].release = OLD
     _signed_before_acceptance(known)
     (finding,) = ask(known, where, to="agenda-A").blocking
     assert "process-owner has not signed off" in finding.sentence()
@@ -761,3 +817,66 @@ def test_a_supplier_who_delivers_is_accepted_by_the_school():
     known = state()
     known.directory.seats.append(s.directory.Seat("builder", "supplier", None, None, 0, "g"))
     assert codes(ask(known)) == []
+
+
+def undone(position: int, *, where: str = "agenda-P", failed: bool = False) -> s.State:
+    """The new release was taken back there, at a position in the ledger."""
+    known = state()
+    known.environments[where].undone = {NEW: s.Undone(position, ago(minutes=30), failed)}
+    return known
+
+
+def test_what_was_rolled_back_is_accepted_and_signed_off_anew():
+    decision = ask(undone(65))
+    assert codes(decision) == ["OG505"]
+    first, second = decision.blocking
+    assert first.sentence() == (
+        "agenda@2.0 was rolled back in agenda-P on 2026-11-24, and accepted only before that."
+    )
+    assert first.gap.remedy is not None
+    assert "otapgate accept agenda@2.0" in first.gap.remedy.command
+    assert "process-owner signed off agenda@2.0 only before that" in second.sentence()
+    assert second.gap.remedy is not None
+    assert "otapgate sign-off agenda@2.0 --to agenda-P" in second.gap.remedy.command
+
+
+def test_who_signed_off_after_a_rollback_is_not_asked_by_that_rule():
+    known = undone(60)
+    release(known).acceptances[-1].position = 60
+    (finding,) = ask(known).blocking
+    assert (finding.code, "accept " in str(finding.gap.remedy)) == ("OG505", True)
+
+
+def test_what_failed_is_accepted_anew_too():
+    assert "failed in agenda-P" in ask(undone(65, failed=True)).blocking[0].sentence()
+
+
+def test_what_was_accepted_and_signed_off_after_a_rollback_counts():
+    assert ask(undone(59)).outcome == "allowed"
+    known = undone(65)
+    release(known).acceptances[-1].position = 66
+    assert codes(ask(known)) == ["OG511"]
+    release(known).signoffs[-1].position = 67
+    assert ask(known).outcome == "allowed"
+
+
+def test_a_rollback_is_no_matter_without_an_acceptance():
+    known = undone(65)
+    release(known).acceptances.clear()
+    release(known).signoffs.clear()
+    assert codes(ask(known)) == ["OG501", "OG511"]
+
+
+def test_what_was_rolled_back_before_production_is_said():
+    known = undone(65, where="agenda-T", failed=True)
+    known.environments["agenda-T"].history[-1].release = OLD
+    decision = ask(known, to="agenda-T")
+    assert decision.outcome == "allowed"
+    assert warnings(decision) == ["OG406"]
+    assert decision.findings[0].sentence() == "agenda@2.0 failed in agenda-T on 2026-11-24."
+    known = undone(65, where="agenda-T")
+    known.environments["agenda-T"].history[-1].release = OLD
+    (finding,) = ask(known, to="agenda-T").findings
+    assert finding.sentence() == "agenda@2.0 was rolled back in agenda-T on 2026-11-24."
+    known.environments["agenda-T"].undone.clear()
+    assert ask(known, to="agenda-T").findings == ()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
-from otapgate import canonical
+from otapgate import canonical, i18n
 from otapgate.landscape import sentences, yaml_positions
 from otapgate.landscape.sentences import Wrong
 
@@ -57,6 +57,8 @@ def test_a_number_with_a_point_is_refused_with_the_quotes_to_put(number: str) ->
     [
         ("a: 1\nb: 2\na: 3\n", 3, "'a' stands here twice; the first is on line 1"),
         ("a: b\n\tc: d\n", 2, "A tab stands"),
+        ("a:\n\tb: c\n", 2, "A tab stands"),
+        ("a:\n  b: 1\n  \t- c\n", 3, "A tab stands"),
         ("a: 1\nb: !vault x\n", 2, "The tag '!vault'"),
         ("a: 1\nb: !!python/object:os.system x\n", 2, "is not read here"),
         ("a: 1\n---\nb: 2\n", 2, "A second document"),
@@ -287,3 +289,16 @@ def test_errors_of_yaml_and_of_content_are_told_together_and_each_once() -> None
 
 def test_a_path_counts_from_one_as_people_do() -> None:
     assert sentences.path(["a", 0, "b"]) == "a[1].b"
+
+
+@pytest.mark.parametrize(
+    "text", ["a: b: c\n", "a: @c\n", "a: 'x\n", "a: [1,\n", "a: {b: 1\nc: 2\n"]
+)
+def test_what_the_parser_says_is_said_in_dutch(text: str) -> None:
+    i18n.use("nl")
+    try:
+        _line, message, _remedy = only(text)
+    finally:
+        i18n.use("en")
+    assert "Dit is geen YAML" in message
+    assert not {"found", "expected", "not", "mapping"} & set(message.split())

@@ -303,6 +303,9 @@ def test_without_an_agent_it_says_how_to_start_one(
     assert "ssh-agent" in (error.remedy or "")
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "gone"))
     assert refusal(lambda: keys.from_file(made / "rsa.pub", never)).code == "agent-missing"
+    error = refusal(lambda: keys.from_file(made / "rsa.pub", never))
+    assert "rsa.pub is a public key" in error.message
+    assert f"--key {made / 'rsa'}," in (error.remedy or "")
 
 
 def test_an_agent_that_refuses_to_sign_is_told(made: Path, agent: Callable[..., None]) -> None:

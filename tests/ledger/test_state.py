@@ -422,6 +422,13 @@ def test_a_rollback_that_failed_is_settled_on_what_it_went_back_to(running: Book
     assert [r.release for r in known.history] == [NEW]
 
 
+def test_a_name_that_stands_for_two_builds_comes_with_its_digest(running: Book):
+    assert running.state.called(NEW) == "agenda@2.0"
+    running.build(digest=OLD, name="agenda@2.0")
+    assert running.state.called(NEW) == f"agenda@2.0 ({NEW[7:15]})"
+    assert running.state.called(OLD) == f"agenda@2.0 ({OLD[7:15]})"
+
+
 def test_only_the_last_promotion_is_undone(running: Book):
     book = running
     about = [("agenda@2.0", NEW)]
@@ -433,10 +440,15 @@ def test_only_the_last_promotion_is_undone(running: Book):
     assert book.do("daan", "rollback-started", back, about=about) is None
     assert "unfinished" in str(book.do("daan", "rollback-started", back, about=about))
     done = p.RollbackFinished("back-1", "agenda-T", None, "failed", ("x",), 1, DATA)
+    assert book.state.environments["agenda-T"].undone == {}
     assert book.do("daan", "rollback-finished", done, about=about) is None
     assert book.state.environments["agenda-T"].unfinished is not None
+    undone = book.state.environments["agenda-T"].undone[NEW]
+    assert (undone.position, undone.failed) == (book.state.size - 1, True)
     done = msgspec.structs.replace(done, outcome="restored")
     assert book.do("daan", "rollback-finished", done, about=about) is None
+    undone = book.state.environments["agenda-T"].undone[NEW]
+    assert (undone.position, undone.failed) == (book.state.size - 1, False)
     assert book.state.environments["agenda-T"].running is None
     assert book.do("daan", "rollback-finished", done, about=about) is not None
     adopted = p.EnvironmentAdopted("agenda-T", NEW, COMPLETE)

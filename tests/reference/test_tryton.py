@@ -113,7 +113,13 @@ class School:
             "seed_staff": 3,
         }
         command = [str(ANSIBLE), "-i", str(self.folder / "inventory.json")]
-        command += [str(PLAYBOOKS / f"{playbook}.yml"), "-e", json.dumps(variables)]
+        # Going back is both, in one process, as otapgate does it.
+        names = [playbook, "restore"] if playbook == "rollback" else [playbook]
+        command += [
+            *(str(PLAYBOOKS / f"{name}.yml") for name in names),
+            "-e",
+            json.dumps(variables),
+        ]
         return command, {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(self.folder / "a")}
 
     def play(

@@ -93,6 +93,7 @@ def environment(port: int) -> Environment:
     return Environment(
         name="agenda-T", stage="T", street="administration", owner="Noor",
         hosts=(Host("t1", {"ansible_connection": "local", "port": port}),),
-        variables={"base": "http://127.0.0.1:{{ port }}", "token": "Geheim-123"},
+        variables={"base": "http://127.0.0.1:{{ port }}", "token": "Geheim-123",
+                   "tree": "Linde", "number": 1},
         digest="sha256:" + "e" * 64,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from otapgate import canonical
 from otapgate.errors import BadInput, Integrity, Problem
+from otapgate.landscape.scaffold import create
 from otapgate.ledger.predicates import Criterion
 from otapgate.release.manifest import ReleaseFile
 from otapgate.release.store import Store
@@ -148,6 +150,23 @@ def test_a_mistake_is_told_at_its_line(
         digest_of_files(file, tmp_path)
     assert error.value.code == "plan-invalid"
     assert list(error.value.problems) == problems
+
+
+def test_a_variable_that_is_nowhere_is_told_before_the_run(file: Path, tmp_path: Path) -> None:
+    create(tmp_path / "school", stages=["T", "P"], name="De Linde", street="agenda", owner="A")
+    root = tmp_path / "school"
+    shutil.copytree(file.parent, root / "plans", dirs_exist_ok=True)
+    known = root / "plans" / "agenda.yml"
+    problem = only([p for p in check_file(known, root) if p.line == 11])
+    assert "No environment and no release of agenda has a variable 'base'" in problem.message
+    there = "http://{{ inventory_hostname }}{{ home }}{{ otapgate_release.app }}"
+    known.write_text(known.read_text().replace("{{ base }}", there))
+    edit(known, "result.0: 1", 'result.0: "{{ hoem }}"')
+    problem = only(check_file(known, root))
+    assert "'hoem'" in problem.message
+    assert "home" in (problem.remedy or "")
+    (root / "releases" / "agenda.yml").write_text("app: agenda\nvariables: {hoem: 1}\n")
+    assert check_file(known, root) == []
 
 
 def test_one_mistake_in_a_step_is_one_problem(file: Path, tmp_path: Path) -> None:

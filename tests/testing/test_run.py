@@ -88,7 +88,7 @@ def test_a_plan_whose_cases_pass_has_passed_and_keeps_evidence(carry: Carry, sto
     heard: list[tuple[CaseOutcome, str]] = []
     result = carry(
         [http(contains="Agenda"), command("true")],
-        [http("/json", json={"result.0.name": "De Linde", "result.0.n": 1})],
+        [http("/json", json={"result.0.name": "De {{ tree }}", "result.0.n": "{{ number }}"})],
         on_case=lambda case, message: heard.append((case, message)),
     )
     assert result.outcome == "passed", result

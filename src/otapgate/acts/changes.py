@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -34,6 +34,15 @@ def get(workspace: Workspace, change: str) -> Change:
             if known
             else "otapgate change new --from FILE",
         )
+    return found
+
+
+def named(workspace: Workspace, change: str) -> str:
+    """The id of the change that is meant, however its letters are written; raises
+    BadInput."""
+    known = workspace.state.changes
+    found = change if change in known else change.strip().upper()
+    get(workspace, found if found in known else change)
     return found
 
 
@@ -159,8 +168,17 @@ def schedule(workspace: Workspace, change: str, window: str) -> Draft:
     first, last = (_time(workspace, text) for text in (start, end))
     if last <= first:
         raise errors.BadInput("window-empty", _("The window ends before it begins."))
-    if last <= workspace.now():
-        raise errors.BadInput("window-past", _("The window has passed already."))
+    now = workspace.now()
+    if last <= now:
+        text, zone = "%Y-%m-%dT%H:%M", workspace.outline.timezone
+        raise errors.BadInput(
+            "window-past",
+            _("The window has passed already: it ends {end}, and it is now {now} ({zone}).").format(
+                end=last.astimezone(now.tzinfo).strftime(text), now=now.strftime(text), zone=zone
+            ),
+            remedy=f"otapgate change schedule {change} --window {now.strftime(text)}/"
+            + (now + timedelta(hours=4)).strftime(text),
+        )
     predicate = p.ChangeScheduled(
         change, first.isoformat(timespec="seconds"), last.isoformat(timespec="seconds")
     )

@@ -156,6 +156,7 @@ def summary(workspace: Workspace, environment: Environment) -> dict[str, Any]:
         "data_class": environment.data.data_class,
         "release": release.name if release else None,
         "digest": release.digest if release else None,
+        "called": workspace.state.called(release.digest) if release else None,
         "since": known.running.since if known.running else None,
         "dataset": None
         if dataset is None

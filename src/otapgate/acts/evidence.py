@@ -14,7 +14,7 @@ from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.people import check_role
 from otapgate.acts.workspace import Workspace, draft
 from otapgate.i18n import _
-from otapgate.landscape.model import Role, Stage
+from otapgate.landscape.model import Environment, Role, Stage
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Release
 from otapgate.ledger.statement import Draft
@@ -50,7 +50,7 @@ def accept(
         raise errors.BadInput(
             "not-running-there",
             _("{environment} doesn't run {release}, so it can't be accepted there.").format(
-                environment=environment.name, release=release.name
+                environment=environment.name, release=workspace.state.called(release.digest)
             ),
             remedy=f"otapgate promote {release.name} --to {environment.name} --change {change}",
         )
@@ -133,6 +133,8 @@ def sign_off(
     if reject and not because:
         raise errors.Usage("because-missing", _("A refusal needs a reason: --because TEXT."))
     checked = _sign_off_role(workspace, environment.street, environment.stage, role, me)
+    if environment.stage == "P" and not reject:
+        _accepted_before(workspace, release, environment, change)
     predicate = p.SignOff(
         release.digest,
         environment.name,
@@ -142,6 +144,31 @@ def sign_off(
         "rejected" if reject else "agreed",
     )
     return draft("signoff", predicate, [(release.name, release.digest)], because=because)
+
+
+def _accepted_before(
+    workspace: Workspace, release: Release, environment: Environment, change: str
+) -> None:
+    """Raises BadInput unless there is an acceptance that a sign-off can rest on."""
+    undone = workspace.state.environment(environment.name).undone.get(release.digest)
+    since = undone.position if undone is not None else -1
+    if any(a.act.change == change and a.position > since for a in release.acceptances):
+        return
+    before = workspace.street_of(environment).before(environment)
+    _plans, wanted = _criteria(workspace, release)
+    words = " ".join(f"--criterion {c}=pass" for c in wanted) or "--criterion ID=pass"
+    raise errors.BadInput(
+        "not-accepted-yet",
+        _("{release} isn't accepted yet for {change}; a sign-off rests on the acceptance.").format(
+            release=release.name, change=change
+        )
+        if undone is None
+        else _("{release} wasn't accepted anew for {change} since it came back from"
+               " {environment}; a sign-off rests on the acceptance.").format(
+                   release=release.name, change=change, environment=environment.name),
+        remedy=f"otapgate accept {release.name} --env {before.name if before else 'ENV'}"
+        f" --change {change} {words}",
+    )  # fmt: skip
 
 
 def _sign_off_role(

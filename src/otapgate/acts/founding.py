@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +32,15 @@ def found(
     street: str,
     language: str,
     write_files: bool = True,
+    again: bool = False,
 ) -> Workspace:
     """Make a landscape with a ledger whose first entry names its role administrators.
 
     `admins` maps names to public key lines; one of the keys must be the signer's. With
     one administrator the ledger works and says so until there are two. With
-    `write_files` False the landscape's files are already there. Nothing half-made is
-    left behind. Raises Identity when the signer isn't among the administrators.
+    `write_files` False the landscape's files are already there; with `again`, what a lost
+    ledger left beside it is set aside. Nothing half-made is left behind. Raises Identity
+    when the signer isn't among the administrators.
     """
     from otapgate.ledger import sshsig
 
@@ -55,6 +59,7 @@ def found(
             remedy=_("give --key the private key that belongs to one of the --role-admin keys"),
         )
     fresh = not directory.exists()
+    aside = _set_aside(directory) if again else None
     try:
         if write_files:
             from otapgate.landscape.scaffold import create
@@ -62,13 +67,62 @@ def found(
             create(directory, stages=stages, name=name, street=street, owner=mine[0],
                    language=language)  # fmt: skip
         ordered = [*mine, *(w for w in keys if w not in mine)]
-        return _begin(directory, {w: keys[w].line for w in ordered}, signer)
+        workspace = _begin(directory, {w: keys[w].line for w in ordered}, signer)
     except BaseException:
         if fresh:
             shutil.rmtree(directory, ignore_errors=True)
         else:
             shutil.rmtree(directory / ".otapgate", ignore_errors=True)
+            if aside is not None:
+                aside.rename(directory / ".otapgate")
         raise
+    if aside is not None:
+        hidden = directory / ".otapgate"
+        if (aside / "schema").is_dir():  # the editor's, not the ledger's
+            (aside / "schema").rename(hidden / "schema")
+        aside.rename(hidden / f"{_LOST}{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    return workspace
+
+
+_LOST = "lost-"
+_NOTHING = {"cache", "locks", "schema"}
+"""What may lie in `.otapgate` where there never was a ledger."""
+
+
+def nothing_there(directory: Path, *, again: bool) -> None:
+    """Raises BadInput where the landscape's ledger is, or was and `again` isn't asked."""
+    if Workspace(directory).ledger_path.exists():
+        raise errors.BadInput(
+            "landscape-exists",
+            _("{directory} is a landscape with a ledger already.").format(directory=directory),
+            remedy=f"otapgate status --landscape {directory}",
+            where=str(directory),
+        )
+    hidden = directory / ".otapgate"
+    if not again and hidden.is_dir() and {p.name for p in hidden.iterdir()} - _NOTHING:
+        raise errors.BadInput(
+            "ledger-lost",
+            _("{directory} had a ledger, and it is gone. A new one knows nothing of what was"
+              " recorded in it: evidence, people, roles.").format(directory=directory),
+            remedy=_("restore it from a backup; only where there is none, begin a new one:")
+            + f"\notapgate init {directory} --again --role-admin NAME=KEY.pub --key KEY",
+            where=str(directory),
+        )  # fmt: skip
+
+
+def set_aside_in(directory: Path) -> str | None:
+    """Where what a lost ledger left was put last; relative to the landscape."""
+    found = sorted((directory / ".otapgate").glob(f"{_LOST}*"))
+    return str(found[-1].relative_to(directory)) if found else None
+
+
+def _set_aside(directory: Path) -> Path | None:
+    hidden = directory / ".otapgate"
+    if not hidden.is_dir():
+        return None
+    aside = directory / f".otapgate-{_LOST}{secrets.token_hex(4)}"
+    hidden.rename(aside)
+    return aside
 
 
 def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Workspace:

@@ -334,18 +334,14 @@ def _compare(was: p.Decision, again: Decision | None) -> list[dict[str, Any]]:
     found = []
     if again.root != was.root:
         found.append(entry("log", was.root, again.root))
-    # A rule that another version of the tool brought couldn't be asked then.
-    asked = {*was.rules} if was.tool != again.tool else {*was.rules, *again.rules}
-    findings = [f for f in again.findings if f.code in asked]
-    outcome = "refused" if any(f.severity == "block" for f in findings) else "allowed"
-    if outcome != was.outcome:
-        found.append(entry("outcome", was.outcome, outcome))
-    for code in sorted(asked):
+    if again.outcome != was.outcome:
+        found.append(entry("outcome", was.outcome, again.outcome))
+    for code in sorted({*was.rules, *again.rules}):
         old, new = was.rules.get(code, "absent"), again.rules.get(code, "absent")
         if old != new:
             found.append(entry(code, old, new))
     old_findings = [msgspec.to_builtins(f) for f in was.findings]
-    new_findings = [msgspec.to_builtins(f.recorded) for f in findings]
+    new_findings = [msgspec.to_builtins(f.recorded) for f in again.findings]
     if not found and old_findings != new_findings:
         found.append(entry("findings", old_findings, new_findings))
     return found

@@ -86,6 +86,18 @@ def enrol(workspace: Workspace, name: str, key: Path) -> Draft:
     return Draft(act.act, act.subjects, act.predicate, details)
 
 
+def further_key(workspace: Workspace, person: str) -> str:
+    """What to know when a key is given to somebody who is enrolled already; "" when they
+    aren't."""
+    people = workspace.state.directory
+    if person not in people.people:
+        return ""
+    roles = sorted(people.roles(person, workspace.now().date().isoformat()))
+    return _("{who} ({roles}) gets a FURTHER key; for somebody else, give another name").format(
+        who=workspace.name(person), roles=", ".join(roles) or _("no role")
+    )
+
+
 def _fingerprint(line: str) -> str:
     from otapgate.ledger import sshsig
 
@@ -187,7 +199,7 @@ def _enrolment(workspace: Workspace, position: int, waiting: Pending) -> str:
         )
     old = workspace.name(person)
     if new is None or new == old:
-        return _("{who} ({id}) gets another key, {key}").format(who=old, id=person, key=key)
+        return f"{further_key(workspace, person)}: {person}, {key}"
     return _("{id}, called {old} until now, will be called {new}, and gets another key, {key}")\
         .format(id=person, old=old, new=new, key=key)  # fmt: skip
 

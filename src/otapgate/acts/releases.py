@@ -56,9 +56,21 @@ def build(workspace: Workspace, file: Path, change: str | None) -> tuple[m.Manif
     return made, Draft("release-built", subjects, p.to_predicate(predicate))
 
 
-def warnings(made: m.Manifest) -> list[str]:
+def warnings(workspace: Workspace, made: m.Manifest) -> list[str]:
     """What will stand in the way of this release later, said when there's still time."""
     found = []
+    others = [
+        r.digest.removeprefix("sha256:")[:8]
+        for r in workspace.state.releases.values()
+        if r.name == made.name and r.digest != made.digest
+    ]
+    if others:
+        found.append(
+            _("{name} was built before with other files ({digests}). From now on the name stands"
+              " for this build, and what was tested, accepted or signed off of the other doesn't"
+              " hold for it. Give it another version to keep them apart.").format(
+                  name=made.name, digests=", ".join(others))
+        )  # fmt: skip
     if not made.installs:
         found.append(
             _("It declares no installs, so nothing can prove that a host holds all of it"

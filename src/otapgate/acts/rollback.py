@@ -66,27 +66,23 @@ def rollback(
             "environment": environment.name,
             "from": way.release.name,
             "to": target.name if target else None,
+            "lost_since": way.since or None,
         }
         if dry_run:
             return {**answer, "outcome": None, "dry_run": True}
         if way.since:
-            confirm(
-                _("{environment} goes back from {release} to {target}, with its data as it was"
-                  " on {since}: what was entered since is lost. Go back?").format(
-                    environment=environment.name, release=way.release.name,
-                    target=target.name if target else _("nothing"), since=way.since)
-            )  # fmt: skip
+            confirm(f"{what_it_takes(answer)} " + _("Go back?"))
         with runs.planned(
             workspace, environment, way.release, way.previous, way.run_id, progress
         ) as plan:
             runs.guard(plan)
-            if way.since:
-                _begin(workspace, environment, way)
+            entries = [_begin(workspace, environment, way)] if way.since else []
             kind: Literal["promotion", "rehearsal"]
             kind = "rehearsal" if way.kind == "rehearsal" else "promotion"
             result = Promotion(plan, kind=kind).go_back()
             outcome = {"rolled-back": "restored"}.get(result.outcome, result.outcome)
-            entries = _record(workspace, plan, way, result) if outcome != "unfinished" else []
+            if outcome != "unfinished":
+                entries += _record(workspace, plan, way, result)
         if outcome == "restored":
             runs.forget(workspace, way.run_id)
     return {
@@ -144,12 +140,37 @@ def _unfinished(workspace: Workspace, open_: Unfinished) -> _Way:
     return _Way(open_.id, run_id, "rollback", release, open_.previous)
 
 
-def _begin(workspace: Workspace, environment: Environment, way: _Way) -> None:
+def what_it_takes(answer: dict[str, Any]) -> str:
+    """What going back means for the environment, and for what people entered in it."""
+    again = answer["from"] == answer["to"]
+    if answer["lost_since"] is None:
+        said = (
+            _("{environment} goes back to how it was before {release} was put there again.")
+            if again
+            else _("{environment} goes back from {release} to {target}.")
+        )
+    else:
+        said = (
+            _("{environment} goes back to how it was before {release} was put there again, with"
+              " its data as it was on {since}: what was entered since is lost.")
+            if again
+            else _("{environment} goes back from {release} to {target}, with its data as it was"
+                   " on {since}: what was entered since is lost.")
+        )  # fmt: skip
+    return said.format(
+        environment=answer["environment"],
+        release=answer["from"],
+        target=answer["to"] or _("nothing"),
+        since=answer["lost_since"],
+    )
+
+
+def _begin(workspace: Workspace, environment: Environment, way: _Way) -> int:
     started = p.RollbackStarted(
         way.id, way.run_id, environment.name, way.release.digest, way.previous
     )
     subjects = [(way.release.name, way.release.digest)]
-    workspace.record(draft("rollback-started", started, subjects))
+    return workspace.record(draft("rollback-started", started, subjects))
 
 
 def _record(workspace: Workspace, plan: Plan, way: _Way, result: PromotionResult) -> list[int]:

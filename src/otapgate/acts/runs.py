@@ -44,7 +44,7 @@ def held(workspace: Workspace, environment: Environment, command: str) -> Iterat
     Raises Busy (locked), Integrity."""
     from otapgate.execution.lock import EnvironmentLock
 
-    with EnvironmentLock(workspace.root, environment.name, command):
+    with EnvironmentLock(workspace.root, environment.name, command, workspace.now().tzinfo):
         yield workspace.verified()
 
 
@@ -103,7 +103,7 @@ def nothing_open(workspace: Workspace, environment: Environment) -> None:
         raise errors.Busy(
             "rehearsal-unfinished",
             said.format(environment=environment.name),
-            remedy=_(" or ").join(rehearsal_ways_out(workspace, found)),
+            remedy="\n".join(rehearsal_ways_out(workspace, found)),
         )
 
 
@@ -149,7 +149,7 @@ def busy(workspace: Workspace, open_: Unfinished) -> errors.Busy:
             by=workspace.name(open_.by),
             at=open_.at,
         ),
-        remedy=_(" or ").join(ways_out(workspace, open_)),
+        remedy="\n".join(ways_out(workspace, open_)),
     )
 
 

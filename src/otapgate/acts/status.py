@@ -34,8 +34,12 @@ def status(workspace: Workspace, street: str | None = None) -> dict[str, Any]:
 
 
 def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
-    environments = [summary(workspace, e) for e in street.environments]
-    unfinished = []
+    from otapgate.execution.lock import busy
+
+    zone = workspace.now().tzinfo
+    held = {e.name: busy(workspace.root, e.name, zone) for e in street.environments}
+    environments = [{**summary(workspace, e), "busy": held[e.name]} for e in street.environments]
+    unfinished: list[dict[str, Any]] = []
     for environment in street.environments:
         found = workspace.state.environment(environment.name).unfinished
         if found is None:
@@ -54,6 +58,10 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
                 "remedies": runs.ways_out(workspace, found),
             }
         )
+    for item in unfinished:
+        item["busy"] = held[item["environment"]]
+        if item["busy"] is not None:
+            item["remedies"] = []  # nothing is to be ended: it is at work
     return {
         "name": street.name,
         "title": street.title,
@@ -105,6 +113,7 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
             found.append(
                 {
                     "release": release.name,
+                    "called": state.called(release.digest),
                     "to": target,
                     "change": change,
                     "for": finding.slug,
@@ -121,11 +130,17 @@ def _waiting(workspace: Workspace, street: Street) -> list[dict[str, Any]]:
             found.append(
                 {
                     "release": release.name,
+                    "called": state.called(release.digest),
                     "to": target,
                     "change": change,
                     "for": "promotion",
                     "code": None,
-                    "message": _("Everything is there; it can be promoted."),
+                    "message": " ".join(
+                        [
+                            *(f.sentence() for f in decision.findings if f.code == "OG406"),
+                            _("Everything is there; it can be promoted."),
+                        ]
+                    ),
                     "who": [workspace.name(x) for x in who],
                     "command": f"otapgate promote {release.name} --to {target} --change {change}",
                 }

@@ -113,7 +113,7 @@ def run(
         raise errors.BadInput(
             "not-running-there",
             _("{environment} doesn't run {release}, so it can't be tested there.").format(
-                environment=environment.name, release=release.name
+                environment=environment.name, release=workspace.state.called(release.digest)
             ),
             remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
         )
@@ -126,7 +126,9 @@ def run(
     scratch.mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     try:
-        with EnvironmentLock(workspace.root, environment.name, f"otapgate test run {release.name}"):
+        command = f"otapgate test run {release.name}"
+        zone = workspace.now().tzinfo
+        with EnvironmentLock(workspace.root, environment.name, command, zone):
             result = carry_out(
                 load_bundle(workspace.store, registered.act.digest),
                 manifest=manifest(workspace, release.digest),

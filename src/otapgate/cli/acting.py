@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -47,6 +48,14 @@ def recorded(
     return Reply({**data, "entry": entry}, text)
 
 
+def entries_text(entries: Sequence[int]) -> str:
+    """Where in the ledger it stands; nothing when nothing was recorded."""
+    if not entries:
+        return ""
+    said = _("Entry {n}.") if len(entries) == 1 else _("Entries {n}.")
+    return said.format(n=", ".join(map(str, entries)))
+
+
 def moment(workspace: Workspace, text: str) -> datetime:
     """A time from the command line; without zone, the landscape's."""
     from zoneinfo import ZoneInfo
@@ -62,6 +71,29 @@ def moment(workspace: Workspace, text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
+_ORDER = (
+    "people", "role", "policy", "log", "doctor", "env", "change", "release", "anonymize",
+    "test plan", "rehearse", "promote", "accept", "sign-off",
+)  # fmt: skip
+
+
+def in_order(findings: Sequence[dict[str, Any]], to: str) -> list[dict[str, Any]]:
+    """What is missing before `to`, in an order in which the remedies can be followed."""
+
+    def step(finding: dict[str, Any]) -> int:
+        remedy = finding.get("remedy") or {}
+        command = str(remedy.get("command") or finding.get("command") or "")
+        words = f"{command.removeprefix('otapgate ')} "
+        if words.startswith("promote ") and f"--to {to} " in words:
+            return len(_ORDER)
+        if words.startswith(("test run ", "rollback ")):
+            # Back to what runs elsewhere comes before rehearsing; a test where it runs now.
+            words = "rehearse " if words.startswith("rollback ") else "promote "
+        return next((i for i, x in enumerate(_ORDER) if words.startswith(f"{x} ")), len(_ORDER))
+
+    return sorted(findings, key=step)
+
+
 def findings_text(decision: dict[str, Any]) -> str:
     """A decision in words: every finding with its code, norms, remedy and who."""
     name, to = decision["release"]["name"], decision["to"]
@@ -74,7 +106,7 @@ def findings_text(decision: dict[str, Any]) -> str:
     else:
         head = _("ALLOWED: {release} may enter {to}.").format(release=name, to=to)
     lines = [head]
-    for finding in blocking:
+    for finding in in_order(blocking, to):
         lines += ["", *_finding_lines(finding)]
     if warnings:
         lines += ["", _("Also worth knowing:")]

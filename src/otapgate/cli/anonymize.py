@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from otapgate import errors
 from otapgate.cli.acting import open_for_reading, open_workspace
-from otapgate.cli.output import Reply, progress, table
+from otapgate.cli.output import Reply, live, progress, table
 from otapgate.i18n import _
+
+if TYPE_CHECKING:
+    from otapgate.anonymize.run import Progress
 
 Plan = Annotated[Path, typer.Argument(metavar="PLAN", help=_("The anonymisation plan's file."))]
 
@@ -68,6 +71,36 @@ def check(
     return Reply(data, "\n".join(lines).rstrip())
 
 
+class Shown:
+    """Where a run is: a line for each phase, and on a terminal the table and how far."""
+
+    def __init__(self) -> None:
+        self._phase = ""
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        live("")
+
+    def __call__(self, now: Progress) -> None:
+        if now.phase != self._phase:
+            self._phase = now.phase
+            live("")
+            progress(_phase(now.phase).format(rows=now.total))
+        if now.total:
+            live(f"  {now.table}: {100 * now.rows // now.total}%")
+
+
+def _phase(name: str) -> str:
+    return {
+        "survey": _("Reading the source, {rows} rows."),
+        "copy": _("Transforming {rows} rows."),
+        "check": _("Looking for values of the source in the result."),
+        "load": _("Loading the result."),
+    }[name]
+
+
 def run(
     plan: Plan,
     source: Annotated[str, typer.Option("--from", metavar="URL", help=_("Production's data."))],
@@ -79,8 +112,8 @@ def run(
     from otapgate.acts import data
 
     with open_workspace() as workspace:
-        found, draft = data.run(workspace, plan, source, target, env,
-                                lambda *args: progress(" ".join(str(a) for a in args)))  # fmt: skip
+        with Shown() as shown:
+            found, draft = data.run(workspace, plan, source, target, env, shown)
         entry = workspace.record(draft)
     text = _("{id}: {rows} rows, {label}; no source value found in the result."
              " Expires {expires}.").format(**found)  # fmt: skip

@@ -163,6 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         found, rest = split(arguments)
         use(found)
+        _utf_8(arguments)
         if found.lang is not None and found.lang not in i18n.LANGUAGES:
             raise errors.Usage(
                 "language-unknown",
@@ -188,7 +189,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unexpected(error)
 
 
+def _utf_8(arguments: Sequence[str]) -> None:
+    """What isn't UTF-8 can't stand in the ledger, in a file or in JSON. Raises Usage."""
+    for word in arguments:
+        if any("\ud800" <= c <= "\udfff" for c in word):
+            text = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise errors.Usage(
+                "not-utf-8",
+                _("'{text}' isn't UTF-8.").format(text=text),
+                remedy=_("type it anew in a terminal that uses UTF-8; `locale` says which it uses"),
+            )
+
+
 def _run(arguments: list[str]) -> int:
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if options().json and "--help" in words:
+        return _help(arguments)
     reply = root().main(arguments, prog_name="otapgate", standalone_mode=False)
     if isinstance(reply, Call):
         reply = reply.make()
@@ -200,12 +216,27 @@ def _run(arguments: list[str]) -> int:
     return reply if isinstance(reply, int) else errors.Exit.OK
 
 
+def _help(arguments: list[str]) -> int:
+    """The page that the parser prints, as JSON."""
+    import contextlib
+    import io
+
+    page = io.StringIO()
+    with contextlib.redirect_stdout(page):
+        root().main(arguments, prog_name="otapgate", standalone_mode=False)
+    print_json({"ok": True, "help": page.getvalue()})
+    return errors.Exit.OK
+
+
 def _usage(error: ClickException) -> int:
-    if error.__class__.__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(error.format_message() + "\n")
-        return errors.Exit.USAGE
     context = error.ctx if isinstance(error, UsageError) else None
     remedy = f"{context.command_path} --help" if context is not None else "otapgate --help"
+    if error.__class__.__name__ == "NoArgsIsHelpError":
+        if options().json:
+            show_error(errors.Usage("usage", _("A command is missing."), remedy=remedy))
+            return errors.Exit.USAGE
+        sys.stderr.write(error.format_message() + "\n")
+        return errors.Exit.USAGE
     show_error(errors.Usage("usage", wording.usage(error), remedy=remedy))
     return errors.Exit.USAGE
 

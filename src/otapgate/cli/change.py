@@ -76,6 +76,7 @@ def show(change: ChangeId) -> Reply:
     from otapgate.acts import changes
 
     with open_for_reading() as workspace:
+        change = changes.named(workspace, change)
         found = changes.summary(workspace, change)
         form = changes.form(workspace, change)
 
@@ -112,6 +113,7 @@ def classify(
     from otapgate.acts import changes
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = changes.classify(workspace, change, impact, urgency)
         priority = draft.predicate["priority"]
         text = _("{change} has priority {priority}.").format(change=change, priority=priority)
@@ -133,6 +135,7 @@ def authorise(
     from otapgate.acts import changes
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = changes.authorise(workspace, change, role, reject=reject, because=because)
         text = (
             _("You rejected {change} as {role}.")
@@ -156,6 +159,7 @@ def schedule(
     from otapgate.acts import changes
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = changes.schedule(workspace, change, window)
         start, end = draft.predicate["start"], draft.predicate["end"]
         text = _("{change} may go to production from {start} to {end}.").format(
@@ -180,6 +184,7 @@ def close(
     from otapgate.acts import changes
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = changes.close(workspace, change, outcome, evaluation)
         text = _("{change} is closed: {outcome}.").format(change=change, outcome=outcome)
         return recorded(workspace, draft, {"change": {"id": change, "outcome": outcome}}, text,

@@ -24,7 +24,7 @@ def env_list(
             for e in workspace.outline.environments()
             if street in (None, e.street)
         ]
-    rows = [[e["name"], e["stage"], e["owner"], e["status"], e["release"] or "-",
+    rows = [[e["name"], e["stage"], e["owner"], e["status"], e["called"] or "-",
              e["data_class"], ", ".join(e["hosts"])] for e in found]  # fmt: skip
     heads = [_("environment"), _("stage"), _("owner"), _("status"), _("release"), _("data"),
              _("hosts")]  # fmt: skip

@@ -25,9 +25,10 @@ def accept(
     ] = None,
     dry_run: DryRun = False,
 ) -> Reply:  # fmt: skip
-    from otapgate.acts import evidence
+    from otapgate.acts import changes, evidence
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = evidence.accept(workspace, release, env, change, criterion or [])
         verdicts = draft.predicate["criteria"]
         failed = [c for c, v in verdicts.items() if v == "fail"]
@@ -55,9 +56,10 @@ def sign_off(
     because: Annotated[str, typer.Option("--because", help=_("Why."))] = "",
     dry_run: DryRun = False,
 ) -> Reply:
-    from otapgate.acts import evidence
+    from otapgate.acts import changes, evidence
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         draft = evidence.sign_off(
             workspace, release, to, change, role=role, reject=reject, because=because
         )

@@ -20,9 +20,10 @@ def explain(
         str | None, typer.Option("--as-of", metavar="TIME", help=_("As things were then."))
     ] = None,
 ) -> Reply:
-    from otapgate.acts import gatekeeping
+    from otapgate.acts import changes, gatekeeping
 
     with open_for_reading() as workspace:
+        change = changes.named(workspace, change)
         at = moment(workspace, as_of) if as_of else None
         decision = gatekeeping.explain(workspace, release, to, change, at)
         data = gatekeeping.as_json(workspace, decision, None)

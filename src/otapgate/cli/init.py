@@ -32,6 +32,10 @@ def init(
     street: Annotated[
         str | None, typer.Option("--street", help=_("The first street's name."))
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help=_("Begin a new ledger where the old one is lost for good.")),
+    ] = False,
 ) -> Reply:  # fmt: skip
     from otapgate.acts import founding
     from otapgate.acts.people import read_public_key
@@ -63,13 +67,8 @@ def init(
         else keys.only_enrolled({fingerprint_of_line(line) for line in admins.values()})
     )
     existing = (directory / "otapgate.yml").is_file()
-    if existing and (directory / ".otapgate").exists():
-        raise errors.BadInput(
-            "landscape-exists",
-            _("{directory} is a landscape with a ledger already.").format(directory=directory),
-            remedy=f"otapgate status --landscape {directory}",
-            where=str(directory),
-        )
+    if existing:
+        founding.nothing_there(directory, again=again)
     title = name or directory.resolve().name
     workspace = founding.found(
         directory,
@@ -80,6 +79,7 @@ def init(
         street=street or _slug(title),
         language=language(),
         write_files=not existing,
+        again=existing and again,
     )
     landscape = workspace.landscape
     names = [e.name for e in landscape.environments()]
@@ -103,8 +103,13 @@ def init(
     lines.append(_("Next: describe the environments in {directory}/environments, enrol people"
                    " (otapgate people enrol) and give them roles (otapgate role grant).").format(
         directory=directory))  # fmt: skip
+    kept = founding.set_aside_in(directory)
+    if kept:
+        lines.append(_("Nothing of what the old ledger held counts in this one, and no checkpoint"
+                       " of the old one fits it. What was left beside it is in {folder}.").format(
+            folder=kept))  # fmt: skip
     return Reply(
-        {"landscape": str(directory.resolve()), "origin": landscape.origin,
+        {"landscape": str(directory.resolve()), "origin": landscape.origin, "kept": kept,
          "environments": [{"name": e.name, "stage": e.stage} for e in landscape.environments()]},
         "\n".join(lines),
     )  # fmt: skip

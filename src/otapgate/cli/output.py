@@ -66,6 +66,12 @@ def progress(text: str) -> None:
     _put(sys.stderr, printable(text) + "\n")
 
 
+def live(text: str) -> None:
+    """What is so at this moment, in place of what was said so before; on a terminal only."""
+    if sys.stderr.isatty():
+        _put(sys.stderr, f"\r\x1b[K{printable(text)}")
+
+
 def _put(stream: TextIO, text: str) -> None:
     """Write at once. What the stream's encoding lacks is spelled out; a reader that went
     away (`| head`) must not break off a promotion, so the stream gets a sink instead."""
@@ -152,7 +158,6 @@ def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) 
     for x in error.problems:
         lines.append(f"   {x.where}: {x.message}" if x.where else f"   {x.message}")
         if x.remedy:
-            lines.append(f"      → {x.remedy}")
-    if error.remedy:
-        lines.append(f"   → {error.remedy}")
+            lines += [f"      → {way}" for way in x.remedy.splitlines()]
+    lines += [f"   → {way}" for way in (error.remedy or "").splitlines()]
     _put(sys.stderr, printable("\n".join(lines)) + "\n")

@@ -28,8 +28,16 @@ def enrol(
             if pending
             else _("{name} is enrolled.")
         ).format(name=name)  # fmt: skip
-        return recorded(workspace, draft, {"person": {"name": name, "pending": pending}}, text,
-                        dry_run)  # fmt: skip
+        further = people.further_key(workspace, str(draft.predicate["person"]))
+        if further:
+            text = (
+                f"{further}. " + _("It counts as soon as a second role administrator confirms it:"
+                                   " otapgate people confirm")
+                if pending
+                else f"{further}."
+            )  # fmt: skip
+        data = {"person": {"name": name, "pending": pending, "further_key": bool(further)}}
+        return recorded(workspace, draft, data, text, dry_run)
 
 
 def people_list() -> Reply:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import DryRun, findings_text, open_workspace
+from otapgate.cli.acting import DryRun, entries_text, findings_text, open_workspace
 from otapgate.cli.output import Reply, confirm, progress
 from otapgate.errors import Exit
 from otapgate.i18n import _
@@ -23,9 +23,10 @@ def promote(
         bool, typer.Option("--resume", help=_("Go on with an unfinished promotion."))
     ] = False,
 ) -> Reply:
-    from otapgate.acts import promotion
+    from otapgate.acts import changes, promotion
 
     with open_workspace() as workspace:
+        change = changes.named(workspace, change)
         found = promotion.promote(
             workspace, release, to, change, dry_run=dry_run, resume=resume, progress=progress
         )
@@ -75,8 +76,7 @@ def _promoted(release: str, to: str, change: str, found: dict[str, Any]) -> str:
             ]
     for kind in ("missing", "different", "extra"):
         lines += [f"   {_(kind)}: {item}" for item in complete[kind][:20]]
-    if found["entries"]:
-        lines.append(_("Entries {n}.").format(n=", ".join(map(str, found["entries"]))))
+    lines.append(entries_text(found["entries"]))
     return "\n".join(line for line in lines if line)
 
 
@@ -90,29 +90,38 @@ def rollback(
         found = going_back.rollback(
             workspace, env, dry_run=dry_run, progress=progress, confirm=confirm
         )
-    if found.get("dry_run"):
-        text = _("Would go back from {from} to {to} (--dry-run).").format(**found)
-        return Reply({"rollback": found}, text)
     ok = found["outcome"] == "restored"
-    if ok:
-        text = _("{environment} is back on {to}; its state was compared and is as it was.").format(
-            environment=found["environment"], to=found["to"] or _("nothing")
-        )
-    elif found["outcome"] == "unfinished":
-        text = _("Interrupted. End it with: otapgate rollback {environment}").format(
-            environment=found["environment"]
-        )
-    else:
-        text = "\n".join(
-            [
-                _("{environment} could not be brought back wholly. Left:").format(
-                    environment=found["environment"]
-                ),
+    return Reply({"rollback": found}, lambda: _went_back(found, going_back.what_it_takes(found)),
+                 ok=ok or found.get("dry_run", False),
+                 exit=Exit.OK if ok or found.get("dry_run") else Exit.FAILED)  # fmt: skip
+
+
+def _went_back(found: dict[str, Any], takes: str) -> str:
+    if found.get("dry_run"):
+        return takes + "\n" + _("Nothing was done (--dry-run).")
+    names = {"environment": found["environment"], "to": found["to"] or _("nothing")}
+    match found["outcome"]:
+        case "restored":
+            lines = [
+                _("{environment} is back on {to}; its state was compared and is as it was.").format(
+                    **names
+                )
+            ]
+            if found["lost_since"]:
+                lines.append(
+                    _("What was entered there since {since} is lost.").format(
+                        since=found["lost_since"]
+                    )
+                )
+        case "unfinished":
+            lines = [_("Interrupted. End it with: otapgate rollback {environment}").format(**names)]
+        case _other:
+            lines = [
+                _("{environment} could not be brought back wholly. Left:").format(**names),
                 *(f"   {item}" for item in found["left"]),
                 found["message"],
             ]
-        )
-    return Reply({"rollback": found}, text, ok=ok, exit=Exit.OK if ok else Exit.FAILED)
+    return "\n".join([line for line in [*lines, entries_text(found["entries"])] if line])
 
 
 def rehearse(

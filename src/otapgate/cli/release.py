@@ -44,11 +44,13 @@ def build(
     ] = None,
     dry_run: DryRun = False,
 ) -> Reply:
-    from otapgate.acts import releases
+    from otapgate.acts import changes, releases
 
     with open_workspace() as workspace:
+        if change is not None:
+            change = changes.named(workspace, change)
         made, draft = releases.build(workspace, file, change)
-        warnings = releases.warnings(made)
+        warnings = releases.warnings(workspace, made)
         data = {
             "release": {
                 "name": made.name,

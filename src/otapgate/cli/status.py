@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otapgate.cli.acting import open_for_reading
+from otapgate.cli.acting import in_order, open_for_reading
 from otapgate.cli.output import Reply, table
 from otapgate.i18n import _
 
@@ -27,21 +27,31 @@ def _text(found: dict[str, Any]) -> str:
         lines += [f"{street['title'] or street['name']}", ""]
         heads = [_("environment"), _("release"), _("since"), _("data"), _("owner"), _("status")]
         rows = [
-            [e["name"], e["release"] or "-", (e["since"] or "-")[:16],
+            [e["name"], e["called"] or "-", (e["since"] or "-")[:16],
              e["dataset"]["label"] if e["dataset"] else e["data_class"], e["owner"],
-             _("UNFINISHED") if e["unfinished"] else _STATUS(e["status"])]
+             _STATUS("busy" if e["busy"] else "unfinished" if e["unfinished"] else e["status"])]
             for e in street["environments"]
         ]  # fmt: skip
         lines += [table(heads, rows), ""]
+        for e in street["environments"]:
+            if e["busy"]:
+                lines += [
+                    _("{name} is busy: process {pid} since {since}: {command}").format(
+                        name=e["name"], **e["busy"]
+                    ),
+                    "",
+                ]
         for item in street["unfinished"]:
+            if item["busy"]:
+                continue
             lines.append(
                 _("UNFINISHED: {kind} of {release} in {environment}. End it with:").format(**item)
             )
             lines += [f"   {left}" for left in item["left"][:20]]
             lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
-        for item in street["waiting"]:
+        for item in _ordered(street["waiting"]):
             who = ", ".join(item["who"]) or _("nobody who may")
-            lines.append(f"{item['release']} → {item['to']}: {item['message']}")
+            lines.append(f"{item['called']} → {item['to']}: {item['message']}")
             lines.append(f"   → {item['command']}   ({who})")
         for item in street["debts"]:
             mark = _("OVERDUE") if item["overdue"] else _("due")
@@ -51,8 +61,18 @@ def _text(found: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _ordered(waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What waits, release by release, in an order in which it can be done."""
+    by_release: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in waiting:
+        by_release.setdefault((item["release"], item["to"]), []).append(item)
+    return [x for (_name, to), items in by_release.items() for x in in_order(items, to)]
+
+
 def _STATUS(name: str) -> str:  # noqa: N802 - a table of translations
     return {
+        "busy": _("busy"),
+        "unfinished": _("UNFINISHED"),
         "accepted": _("accepted"),
         "unaccepted": _("not accepted by its owner"),
         "changed": _("changed since accepted"),

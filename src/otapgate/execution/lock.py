@@ -12,12 +12,16 @@ import fcntl
 import json
 import os
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from otapgate.errors import Busy, Usage
 from otapgate.i18n import _
+
+KERNEL = Path("/proc/locks")
+"""Where the kernel says which files are locked."""
 
 
 def lock_path(root: Path, environment: str) -> Path:
@@ -45,10 +49,14 @@ class EnvironmentLock:
     process holds it, naming the process, since when, and its command.
     """
 
-    def __init__(self, root: Path, environment: str, command: str = "") -> None:
+    def __init__(
+        self, root: Path, environment: str, command: str = "", zone: tzinfo | None = None
+    ) -> None:
+        """`zone` is that of times in sentences; None for this machine's."""
         self.root = root
         self.environment = environment
         self.command = command
+        self.zone = zone
         self._descriptor: int | None = None
 
     def __enter__(self) -> EnvironmentLock:
@@ -56,10 +64,10 @@ class EnvironmentLock:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = _open(path)
         try:
-            _take(descriptor, self.environment)
+            _take(descriptor, self.environment, self.zone)
             tether = _open(tether_path(self.root, self.environment))
             try:
-                _take(tether, self.environment)
+                _take(tether, self.environment, self.zone)
             finally:
                 os.close(tether)
             holder = {
@@ -101,7 +109,41 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _take(descriptor: int, environment: str) -> None:
+def busy(root: Path, environment: str, zone: tzinfo | None = None) -> dict[str, Any] | None:
+    """Who holds the environment at this moment: `pid`, `since`, `command`; None for nobody.
+
+    Takes no lock, not even for a moment: that could turn somebody away who begins just then.
+    """
+    for path in (lock_path(root, environment), tether_path(root, environment)):
+        said = holder(path)
+        if said and _locked(path, said["pid"]):
+            return {**said, "since": _local(str(said.get("since", "?")), zone)}
+    return None
+
+
+def _locked(path: Path, pid: int) -> bool:
+    try:
+        inode = path.stat().st_ino
+        held = [line.split() for line in KERNEL.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        # Not Linux: whoever wrote its name there, and lives, is taken for the holder.
+        try:
+            os.kill(pid, 0)
+        except (OSError, OverflowError):
+            return False
+        return True
+    return any("FLOCK" in words and words[-3].endswith(f":{inode}") for words in held)
+
+
+def _local(since: str, zone: tzinfo | None) -> str:
+    """A moment as everything else shows it: local, with its offset."""
+    try:
+        return datetime.fromisoformat(since).astimezone(zone).isoformat(timespec="seconds")
+    except ValueError:
+        return since
+
+
+def _take(descriptor: int, environment: str, zone: tzinfo | None) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -114,7 +156,7 @@ def _take(descriptor: int, environment: str) -> None:
                 environment=environment,
                 pid=said.get("pid", "?"),
                 command=said.get("command") or "?",
-                since=said.get("since", "?"),
+                since=_local(str(said.get("since", "?")), zone),
             ),
             remedy=_("Wait until it has finished, then try again."),
         ) from None

@@ -79,6 +79,15 @@ class Facts:
         running = self.state.environment(environment.name).running
         return running.release if running is not None else None
 
+    def called(self, digest: str | None) -> str:
+        """A release as sentences name it; a dash for none."""
+        return self.state.called(digest) if digest and digest in self.state.releases else "-"
+
+    @property
+    def undone(self) -> s.Undone | None:
+        """That this release was taken out of the environment again, if it was."""
+        return self.state.environment(self.environment.name).undone.get(self.release.digest)
+
     def entitled(self, signed: s.Signed[Any], role: Role) -> bool:
         """Whether its signer held the role on this street when they signed. A role that
         ended since changes nothing; one that came since doesn't either (F22)."""

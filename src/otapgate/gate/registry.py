@@ -72,6 +72,11 @@ def to_production(facts: Facts) -> bool:
     return facts.stage == "P"
 
 
+def before_production(facts: Facts) -> bool:
+    """Transitions into anything but P."""
+    return facts.stage != "P"
+
+
 def beyond_first(facts: Facts) -> bool:
     """Transitions that have an environment behind them."""
     return facts.previous is not None

@@ -24,7 +24,7 @@ import yaml
 
 from otapgate import canonical
 from otapgate.errors import Problem
-from otapgate.i18n import _
+from otapgate.i18n import N_, _
 from otapgate.landscape.text_file import MAX_BYTES, decoded, read_bytes, shown
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class _Composer:
             data = None
         except yaml.MarkedYAMLError as error:
             data = None
-            self.problems.append(_syntax(error, self.file))
+            self.problems.append(_syntax(error, self.text, self.file))
         except yaml.YAMLError as error:
             data = None
             self.problems.append(
@@ -321,7 +321,27 @@ class _Composer:
             raise _Stop
 
 
-def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
+_REASONS = (
+    N_("mapping values are not allowed in this context"),
+    N_("found character that cannot start any token"),
+    N_("found unexpected end of stream"),
+    N_("found unknown escape character"),
+    N_("found unexpected document indicator"),
+    N_("could not find expected ':'"),
+    N_("did not find expected node content"),
+    N_("did not find expected '-' indicator"),
+    N_("did not find expected key"),
+    N_("did not find expected ',' or ']'"),
+    N_("did not find expected ',' or '}}'"),
+    N_("did not find expected alphabetic or numeric character"),
+    N_("did not find expected <document start>"),
+    N_("block sequence entries are not allowed in this context"),
+    N_("mapping keys are not allowed in this context"),
+)
+"""What libyaml says most, to be said in the user's language; the rest stays as it is."""
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     """What the parser stumbled on, with the commonest causes named."""
     mark = error.problem_mark or error.context_mark
     reason = error.problem or error.context or ""
@@ -336,7 +356,9 @@ def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
             line or 1,
             _("Make the file flatter."),
         )
-    if r"'\t'" in reason or "tab" in reason:
+    lines = text.splitlines()
+    shown_line = lines[line - 1] if line and line <= len(lines) else ""
+    if shown_line.lstrip(" ").startswith("\t") or r"'\t'" in reason:
         return Problem(
             _("A tab stands where YAML wants spaces."), file, line, _("Indent with spaces.")
         )
@@ -348,8 +370,9 @@ def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
         remedy = _("Write the value out.")
     else:
         remedy = _("Check the indentation, quotes and brackets on this line and the one above it.")
+    said = _(reason.replace("}", "}}")).replace("}}", "}")  # braces as sentences have them
     return Problem(
-        _("This is not YAML: {reason}.").format(reason=shown(reason, 120)), file, line, remedy
+        _("This is not YAML: {reason}.").format(reason=shown(said, 120)), file, line, remedy
     )
 
 

@@ -19,6 +19,7 @@ from otapgate.ledger.records import (
     Running,
     Signed,
     State,
+    Undone,
     Unfinished,
 )
 from otapgate.ledger.sshsig import fingerprint_of_line
@@ -246,7 +247,7 @@ def _apply_promotion(
     known = state.environment(predicate.environment)
     open_ = known.unfinished
     if isinstance(predicate, p.PromotionFinished | p.RollbackFinished):
-        return _finish(known, at, predicate)
+        return _finish(known, position, at, predicate)
     if open_ is not None:
         return _("{environment} has an unfinished {kind}").format(
             environment=predicate.environment, kind=open_.kind
@@ -294,7 +295,10 @@ def _apply_promotion(
 
 
 def _finish(
-    known: EnvironmentHistory, at: str, predicate: p.PromotionFinished | p.RollbackFinished
+    known: EnvironmentHistory,
+    position: int,
+    at: str,
+    predicate: p.PromotionFinished | p.RollbackFinished,
 ) -> str | None:
     if isinstance(predicate, p.PromotionFinished):
         wanted: tuple[str, str, str | None] = (
@@ -306,6 +310,8 @@ def _finish(
     going = open_ and (open_.release if open_.kind == "promotion" else open_.previous)
     if open_ is None or (open_.kind, open_.id, going) != wanted:
         return _("{id} isn't open").format(id=wanted[1])
+    if predicate.outcome != "succeeded":
+        known.undone[open_.release] = Undone(position, at, predicate.outcome == "failed")
     if predicate.outcome == "failed":
         # neither the old state nor the new: it stays open
         open_.failed, open_.left = True, predicate.left
@@ -315,6 +321,7 @@ def _finish(
         known.history = known.history[:-1]
     elif predicate.outcome == "succeeded":
         known.promoted = True
+        known.undone.pop(predicate.release, None)
         known.history.append(
             Running(predicate.release, at, open_.id, predicate.completeness, open_.change)
         )

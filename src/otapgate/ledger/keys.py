@@ -227,7 +227,19 @@ def _in_agent(path: Path, data: bytes) -> Signer:
         public = sshsig.parse_public_key(data.decode())
     except ValueError as error:
         raise _not_a_key(path) from error
-    if public not in (known for _key, known in _listed()):
+    try:
+        held = [known for _key, known in _listed()]
+    except errors.Identity as error:
+        if error.code == "agent-missing":
+            error.message = _("{path} is a public key, and no SSH agent is running here.").format(
+                path=path
+            )
+            private = path.with_suffix("")
+            error.remedy = _(
+                "give the private key: --key {private}, or load it in an agent"
+            ).format(private=private)
+        raise
+    if public not in held:
         raise _not_in_agent(public)
     return _AgentKey(public)
 

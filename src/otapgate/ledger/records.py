@@ -117,6 +117,15 @@ class Unfinished(msgspec.Struct):
     """What was left, when it was tried last."""
 
 
+class Undone(msgspec.Struct, gc=False):
+    """That a release was taken out of an environment again, or never got in whole."""
+
+    position: int
+    at: str
+    failed: bool
+    """Whether something was left of it then."""
+
+
 class EnvironmentHistory(msgspec.Struct):
     """What the ledger knows of one environment."""
 
@@ -127,6 +136,8 @@ class EnvironmentHistory(msgspec.Struct):
     unfinished: Unfinished | None = None
     promoted: bool = False
     """Whether a promotion ever succeeded, even if it was rolled back since."""
+    undone: dict[str, Undone] = {}
+    """Digest of a release → when it was undone here last, unless it was let in since."""
 
     @property
     def running(self) -> Running | None:
@@ -174,6 +185,12 @@ class State(msgspec.Struct):
         """The latest registration of a plan for an application."""
         known = [r for r in self.plans.get(name, ()) if r.act.app == app]
         return known[-1] if known else None
+
+    def called(self, digest: str) -> str:
+        """A release's name, and the beginning of its digest where another one has that name."""
+        name = self.releases[digest].name
+        alone = all(r.digest == digest for r in self.releases.values() if r.name == name)
+        return name if alone else f"{name} ({digest.removeprefix('sha256:')[:8]})"
 
     def names(self) -> list[tuple[str, str]]:
         """`app@version` and digest of every release, in order of latest build."""

@@ -91,7 +91,8 @@ def check_file(path: Path) -> None:
         raise errors.Integrity(
             "ledger-missing",
             _("There is no ledger at {path}.").format(path=where),
-            remedy=_("restore it from a backup, or start a landscape with otapgate init"),
+            remedy=_("restore it from a backup; only where there is none, begin a new one:")
+            + "\notapgate init . --again --role-admin NAME=KEY.pub --key KEY",
             where=where,
         ) from error
     except OSError as error:

@@ -23,6 +23,7 @@ from otapgate.ledger.records import (
     Running,
     Signed,
     State,
+    Undone,
     Unfinished,
 )
 from otapgate.ledger.sshsig import fingerprint_of_line
@@ -35,6 +36,7 @@ __all__ = [
     "Running",
     "Signed",
     "State",
+    "Undone",
     "Unfinished",
     "day_of",
     "fold",

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from otapgate.i18n import _
 from otapgate.landscape.yaml_positions import shown
 from otapgate.testing.plan import HttpStep
-from otapgate.testing.template import render
+from otapgate.testing.template import render, value
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_REDIRECTS = 5
@@ -64,6 +64,7 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
     body = render(step.body, variables).encode() if step.body else None
     headers = {name: render(value, variables) for name, value in step.headers.items()}
     contains = render(step.contains, variables) if step.contains is not None else None
+    wanted = None if step.json is None else value(step.json, variables)
     times: list[int] = []
     answer = None
     for _number in range(step.repeat):
@@ -71,7 +72,7 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
             answer = _follow(step, url, body, headers, allowed)
         except NotAsked as error:
             return Checked(False, str(error))
-        wrong = _wrong(step, contains, answer)
+        wrong = _wrong(step, contains, wanted, answer)
         if wrong:
             return Checked(False, wrong, _shown(answer))
         times.append(answer.milliseconds)
@@ -215,7 +216,9 @@ def _cut(connection: http.client.HTTPConnection, held: list[socket.socket]) -> N
             end.shutdown(socket.SHUT_RDWR)
 
 
-def _wrong(step: HttpStep, contains: str | None, answer: Answer) -> str:
+def _wrong(
+    step: HttpStep, contains: str | None, values: dict[str, Any] | None, answer: Answer
+) -> str:
     """What is not as said; "" when nothing is."""
     if answer.status != step.status:
         return _("The answer has status {status}, and {wanted} was expected.").format(
@@ -223,14 +226,14 @@ def _wrong(step: HttpStep, contains: str | None, answer: Answer) -> str:
         )
     if contains is not None and contains not in answer.text:
         return _("The answer doesn't hold '{text}'.").format(text=shown(contains, 200))
-    if step.json is None:
+    if values is None:
         return ""
     try:
-        value = json.loads(answer.body)
+        said = json.loads(answer.body)
     except (ValueError, RecursionError):
         return _("The answer is not JSON.")
-    for path, wanted in step.json.items():
-        found, there = _at(value, path)
+    for path, wanted in values.items():
+        found, there = _at(said, path)
         if not there:
             return _("The answer has nothing at '{path}'.").format(path=shown(path))
         if json.dumps(found, sort_keys=True) != json.dumps(wanted, sort_keys=True):

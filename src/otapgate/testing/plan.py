@@ -174,7 +174,7 @@ def check_file(path: Path, root: Path) -> list[Problem]:
     """Every problem of the plan at `path`; empty when it can be registered."""
     from otapgate.testing.survey import survey
 
-    return survey(path, root)[2]
+    return survey(path, root, variables=True)[2]
 
 
 def _registered(plan: Plan, digest: str) -> RegisteredPlan:

@@ -49,7 +49,9 @@ class HttpForm(Form):
         default=None, description="What must stand somewhere in the answer."
     )
     json_: dict[str, Any] | None = Field(
-        default=None, alias="json", description="Path in the answer (result.0.name) to its value."
+        default=None,
+        alias="json",
+        description="Path in the answer (result.0.name) to its value, a template too.",
     )
     budget_ms: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="The percentile of the answers takes at most this long."

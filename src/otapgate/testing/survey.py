@@ -6,12 +6,13 @@ What comes of it is kept by `plan.py`. Nothing is written here.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from otapgate.errors import Problem
+from otapgate.errors import OtapgateError, Problem
 from otapgate.i18n import _
 from otapgate.release import collect, paths
 from otapgate.release.collect import Source
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 Loc: TypeAlias = tuple[str | int, ...]
 
 
-def survey(path: Path, root: Path) -> tuple[Plan | None, list[Source], list[Problem]]:
-    """The plan without its files, the files, and everything that is wrong."""
+def survey(
+    path: Path, root: Path, *, variables: bool = False
+) -> tuple[Plan | None, list[Source], list[Problem]]:
+    """The plan without its files, the files, and everything that is wrong; with `variables`
+    also those that no environment and no release file has."""
     from otapgate.landscape import yaml_positions
     from otapgate.testing.plan_file import PlanFileModel
 
@@ -42,7 +46,8 @@ def survey(path: Path, root: Path) -> tuple[Plan | None, list[Source], list[Prob
     form, found = yaml_positions.validate(document, PlanFileModel)
     if form is None:
         return None, [], found
-    problems = [*found, *_links(form, document), *_templates(form, document)]
+    known = _variables(root, form.app) if variables else None
+    problems = [*found, *_links(form, document), *_templates(form, document, known)]
     sources = _Files(path, root, document, problems)
     for index, name in enumerate(form.files):
         sources.add(name, ("files", index))
@@ -123,8 +128,61 @@ def _links(form: PlanFileModel, document: Document) -> list[Problem]:
     return problems
 
 
-def _templates(form: PlanFileModel, document: Document) -> list[Problem]:
-    """Templates that can't be read; whether their variables exist is known in a run."""
+_OURS = {"otapgate_environment", "otapgate_release", "hosts", "inventory_hostname"}
+
+
+def _variables(root: Path, app: str) -> set[str] | None:
+    """Every variable that some environment, some host or some release file of the
+    application has; None where the landscape can't be read. Which of them a run has is
+    known in that run only."""
+    from otapgate.landscape import yaml_positions
+    from otapgate.landscape.load import load
+
+    try:
+        environments = load(root).environments()
+    except OtapgateError:
+        return None
+    found = set(_OURS)
+    for environment in environments:
+        found.update(environment.variables, *(host.variables for host in environment.hosts))
+    for file in sorted((root / "releases").glob("*.yml")):
+        data = yaml_positions.load(file, file.name).data
+        if isinstance(data, dict) and data.get("app") == app:
+            own = data.get("variables")
+            found.update(own if isinstance(own, dict) else ())
+    return found
+
+
+def _strings(given: Any) -> Iterator[str]:
+    """Every text in a value."""
+    if isinstance(given, str):
+        yield given
+    elif isinstance(given, dict | list):
+        for inner in given.values() if isinstance(given, dict) else given:
+            yield from _strings(inner)
+
+
+def _unknown(asked: set[str], known: set[str], app: str, document: Document, loc: Loc
+             ) -> list[Problem]:  # fmt: skip
+    problems = []
+    for name in sorted(asked - known):
+        near = difflib.get_close_matches(name, known, n=1)
+        problems.append(
+            document.problem(
+                _("No environment and no release of {app} has a variable '{name}'.").format(
+                    app=app, name=name
+                ),
+                loc,
+                _("Did you mean '{name}'?").format(name=near[0])
+                if near
+                else _("Set it under 'variables' in the environment's file or the release's."),
+            )
+        )
+    return problems
+
+
+def _templates(form: PlanFileModel, document: Document, known: set[str] | None) -> list[Problem]:
+    """Templates that can't be read, and of which a variable isn't among the known ones."""
     from otapgate.testing import template
 
     problems = []
@@ -135,10 +193,14 @@ def _templates(form: PlanFileModel, document: Document) -> list[Problem]:
                 texts = [(step.http.url, ("http", "url")), (step.http.body, ("http", "body"))]
                 texts += [(v, ("http", "headers", k)) for k, v in step.http.headers.items()]
                 texts.append((step.http.contains or "", ("http", "contains")))
+                texts += [(v, ("http", "json")) for v in _strings(step.http.json_ or {})]
             elif step.command is not None:
                 texts = [(v, ("command", "argv", i)) for i, v in enumerate(step.command.argv)]
                 texts.append((step.command.contains or "", ("command", "contains")))
             for text, below in texts:
+                if known is not None:
+                    loc: Loc = ("cases", number, "steps", index, *below)
+                    problems += _unknown(template.names(text), known, form.app, document, loc)
                 reason = template.fault(text)
                 if reason is not None:
                     problems.append(

@@ -6,7 +6,9 @@ empty text: a check of `http://127.0.0.1:/` would prove something else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,38 @@ def fault(text: str) -> str | None:
     except TemplateSyntaxError as error:
         return shown(str(error.message), 120)
     return None
+
+
+def names(text: str) -> set[str]:
+    """The variables that a template asks for; none for one that can't be read."""
+    from jinja2 import TemplateSyntaxError, meta
+
+    try:
+        asked = meta.find_undeclared_variables(_jinja().parse(text))
+    except TemplateSyntaxError:
+        return set()
+    return asked - set(_jinja().globals)
+
+
+_ALONE = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
+
+
+def value(given: Any, variables: Mapping[str, Any]) -> Any:
+    """A value with the texts in it filled in; a variable that stands alone keeps what it
+    is, so that `{{ port }}` is a number. Raises BadInput as `render` does."""
+    if isinstance(given, dict):
+        return {key: value(inner, variables) for key, inner in given.items()}
+    if isinstance(given, list):
+        return [value(inner, variables) for inner in given]
+    if not isinstance(given, str):
+        return given
+    alone = _ALONE.fullmatch(given)
+    if alone is not None:
+        with suppress(Exception):  # whatever it is, `render` says it below
+            found = _jinja().compile_expression(alone[1], undefined_to_none=False)(**variables)
+            if found is None or isinstance(found, bool | int | float | list | dict):
+                return found
+    return render(given, variables)
 
 
 def render(text: str, variables: Mapping[str, Any]) -> str:

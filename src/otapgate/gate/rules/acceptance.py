@@ -27,6 +27,15 @@ def _accept(facts: Facts) -> Remedy:
     )
 
 
+def _sign_off(facts: Facts, role: Role) -> Remedy:
+    return facts.by_role(
+        f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
+        f" --change {facts.action.change} --role {role}",
+        role,
+        but=facts.release.builders,
+    )
+
+
 def _latest(facts: Facts) -> s.Signed[p.Acceptance] | None:
     mine = [x for x in facts.release.acceptances if x.act.change == facts.action.change]
     return mine[-1] if mine else None
@@ -152,6 +161,38 @@ def acceptance_lapsed(facts: Facts) -> Iterator[Gap]:
         )
 
 
+@rule("rolled-back", code="OG505", norms=["CH06-08", "CH06-03"], applies=to_production)
+def rolled_back(facts: Facts) -> Iterator[Gap]:
+    """What production gave back is accepted and signed off anew.
+
+    Who accepted and signed off before a release failed in production, or was rolled back
+    there, didn't know of that. It rests on what they say afterwards.
+    """
+    undone, accepted = facts.undone, _latest(facts)
+    if undone is None or accepted is None or accepted.position > undone.position:
+        return
+    params = {
+        "release": facts.release.name,
+        "environment": facts.environment.name,
+        "day": facts.date_of(undone.at).isoformat(),
+    }
+    yield facts.gap(
+        N_("{release} failed in {environment} on {day}, and was accepted only before that.")
+        if undone.failed
+        else N_("{release} was rolled back in {environment} on {day}, and accepted only before"
+                " that."),
+        remedy=_accept(facts), **params,
+    )  # fmt: skip
+    for role in facts.policy.sign_off.get(facts.stage, ()):
+        given = [x for x in _sign_offs(facts, role) if x.act.verdict == "agreed"]
+        valid = [x.position for x in given if _fault(facts, x) is None]
+        if valid and max(valid) < undone.position:  # those that aren't valid are OG511's
+            yield facts.gap(
+                N_("The {role} signed off {release} only before that (in {environment}, {day})."),
+                remedy=_sign_off(facts, role), role=role, **params,
+            )  # fmt: skip
+
+
 def _signs_off(facts: Facts) -> bool:
     return facts.stage == "P" or bool(facts.policy.sign_off.get(facts.stage))
 
@@ -223,10 +264,4 @@ def sign_off_missing(facts: Facts) -> Iterator[Gap]:
             params |= {"other": lapsed[0], "files": lapsed[1] or ("?",)}
         else:
             message = N_("The {role} has not signed off {release}.")
-        command = (
-            f"otapgate sign-off {facts.release.name} --to {facts.environment.name}"
-            f" --change {facts.action.change} --role {role}"
-        )
-        yield facts.gap(
-            message, remedy=facts.by_role(command, role, but=facts.release.builders), **params
-        )
+        yield facts.gap(message, remedy=_sign_off(facts, role), **params)

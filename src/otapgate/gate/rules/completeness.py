@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from otapgate.gate.facts import Facts
-from otapgate.gate.finding import Gap
+from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import always, beyond_first, rule
 from otapgate.i18n import N_
 from otapgate.ledger.records import ADOPTED, Unfinished
@@ -27,7 +27,6 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
         if running.by_act != ADOPTED or facts.street.before(previous) is None:
             return
         message = N_("{previous} was taken in with {running}, which no gate let in there.")
-    now = facts.state.releases.get(running.release) if running is not None else None
     yield facts.gap(
         message,
         on=previous.name,
@@ -37,7 +36,7 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
             "administrator",
         ),
         previous=previous.name,
-        running=now.name if now is not None else "-",
+        running=facts.called(running.release if running is not None else None),
     )
 
 
@@ -101,14 +100,22 @@ def source_changed(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("already-running", code="OG704", norms=["CH06-09"], applies=always, severity="warn")
+@rule("already-running", code="OG704", norms=["CH06-09"], applies=always)
 def already_running(facts: Facts) -> Iterator[Gap]:
-    """The environment doesn't run this release already."""
+    """The environment doesn't run exactly this release already.
+
+    Where it does, but not all of it or with something else besides, deploying it again is
+    what mends that. What was only taken in between two stages may still pass the gate.
+    """
     running = facts.state.environment(facts.environment.name).running
-    if running is not None and running.release == facts.release.digest:
+    if running is None or running.release != facts.release.digest:
+        return
+    passing = facts.previous is not None and facts.stage != "P"
+    if running.completeness.outcome == "complete" and not (passing and running.by_act == ADOPTED):
         yield facts.gap(
             N_("{environment} runs {release} already, since {day}."),
             on=facts.environment.name,
+            remedy=Remedy(f"otapgate status {facts.street.name}"),
             environment=facts.environment.name,
             release=facts.release.name,
             day=facts.date_of(running.since).isoformat(),

@@ -6,16 +6,29 @@ from collections.abc import Iterator
 
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
-from otapgate.gate.registry import rule, to_production
+from otapgate.gate.registry import before_production, rule, to_production
 from otapgate.i18n import N_
 from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
 
 
+def _to_production_anew(facts: Facts) -> bool:
+    """Into a production that runs something else; deploying the same again goes back to
+    itself, which can't be rehearsed."""
+    return to_production(facts) and facts.running(facts.environment) != facts.release.digest
+
+
 def _remedy(facts: Facts) -> Remedy:
-    """Where the release to go back to still runs: a rehearsal can only begin there."""
+    """Where the release to go back to still runs, or else did before this one: a rehearsal
+    can only begin there."""
     target = facts.running(facts.environment)
     fit = [e for e in facts.tested_in if facts.running(e) == target]
+    if not fit:
+        for environment in facts.tested_in:
+            history = facts.state.environment(environment.name).history
+            if [r.release for r in history[-2:]] == [target, facts.release.digest]:
+                command = f"otapgate rollback {environment.name}"
+                return facts.by_role(command, "administrator")
     where = fit[0] if fit else facts.path[0]
     return facts.by_role(
         f"otapgate rehearse {facts.release.name} --env {where.name}", "administrator"
@@ -26,7 +39,7 @@ def _latest(facts: Facts) -> s.Signed[p.Rehearsal] | None:
     return facts.release.rehearsals[-1] if facts.release.rehearsals else None
 
 
-@rule("rehearsal-missing", code="OG401", norms=["CH05-07", "CH01-03"], applies=to_production)
+@rule("rehearsal-missing", code="OG401", norms=["CH05-07", "CH01-03"], applies=_to_production_anew)
 def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
     """The rollback of exactly this release was rehearsed outside production."""
     if _latest(facts) is None:
@@ -37,7 +50,7 @@ def rehearsal_missing(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=to_production)
+@rule("rehearsal-not-restored", code="OG402", norms=["CH05-07"], applies=_to_production_anew)
 def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
     """The last rehearsal restored the state, in every case that was tried, and one was."""
     latest = _latest(facts)
@@ -55,23 +68,23 @@ def rehearsal_not_restored(facts: Facts) -> Iterator[Gap]:
     )
 
 
-@rule("rehearsal-from-another-release", code="OG403", norms=["CH05-07"], applies=to_production)
+@rule(
+    "rehearsal-from-another-release", code="OG403", norms=["CH05-07"], applies=_to_production_anew
+)
 def rehearsal_from_another_release(facts: Facts) -> Iterator[Gap]:
     """The rehearsal went back to the release that runs in production now."""
     latest = _latest(facts)
     target = facts.running(facts.environment)
     if latest is not None and latest.act.previous != target:
-        known = facts.state.releases
-        was, now = known.get(latest.act.previous or ""), known.get(target or "")
         yield facts.gap(
             N_("The rehearsal went back to {was}; production runs {now}."),
             remedy=_remedy(facts),
-            was=was.name if was else "-",
-            now=now.name if now else "-",
+            was=facts.called(latest.act.previous),
+            now=facts.called(target),
         )
 
 
-@rule("rehearsal-lapsed", code="OG404", norms=["CH05-07"], applies=to_production)
+@rule("rehearsal-lapsed", code="OG404", norms=["CH05-07"], applies=_to_production_anew)
 def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
     """The rehearsal is recent, and its environment is still as it was."""
     latest = _latest(facts)
@@ -99,7 +112,7 @@ def rehearsal_lapsed(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("rollback-too-slow", code="OG405", norms=["CH05-07"], applies=to_production)
+@rule("rollback-too-slow", code="OG405", norms=["CH05-07"], applies=_to_production_anew)
 def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
     """Going back took no longer than the change promises."""
     latest, change = _latest(facts), facts.change
@@ -113,4 +126,23 @@ def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
             seconds=latest.act.milliseconds_rollback // 1000,
             change=facts.action.change,
             minutes=limit,
+        )
+
+
+@rule("rolled-back-there", code="OG406", norms=["CH05-07", "CH06-09"],
+      applies=before_production, severity="warn")  # fmt: skip
+def rolled_back_there(facts: Facts) -> Iterator[Gap]:
+    """What was taken out of the environment again isn't put there a second time unaware.
+
+    Before production that is said; production asks for a new acceptance (OG505).
+    """
+    undone = facts.undone
+    if undone is not None:
+        yield facts.gap(
+            N_("{release} failed in {environment} on {day}.")
+            if undone.failed
+            else N_("{release} was rolled back in {environment} on {day}."),
+            release=facts.release.name,
+            environment=facts.environment.name,
+            day=facts.date_of(undone.at).isoformat(),
         )

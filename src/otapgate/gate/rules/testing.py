@@ -13,10 +13,17 @@ from otapgate.ledger import state as s
 
 
 def _run_command(facts: Facts, plan: str) -> Remedy:
-    previous = facts.previous
-    where = previous.name if previous is not None else facts.environment.name
+    """Where the release runs, the nearest to its goal; where it runs nowhere yet, what
+    comes before any test of it."""
+    places = [e for e in reversed(facts.path[:-1]) if facts.running(e) == facts.release.digest]
+    if not places:
+        return facts.by_role(
+            f"otapgate promote {facts.release.name} --to {facts.path[0].name}"
+            f" --change {facts.action.change}",
+            "administrator",
+        )
     return facts.by_role(
-        f"otapgate test run {facts.release.name} --env {where} --plan {plan}",
+        f"otapgate test run {facts.release.name} --env {places[0].name} --plan {plan}",
         "tester",
         but=facts.release.builders,
     )
@@ -114,11 +121,12 @@ def tests_failed(facts: Facts) -> Iterator[Gap]:
         bad = not_passed(run.act, registered.act.cases)
         if bad:
             yield facts.gap(
-                N_("Not passed in the last run of the test plan {plan}: {cases}."),
+                N_("Not passed in the last run of the test plan {plan}: {cases}. Mend the release,"
+                   " or mend the plan and register it again."),
                 remedy=_run_command(facts, name),
                 plan=name,
                 cases=bad,
-            )
+            )  # fmt: skip
 
 
 @rule("test-coverage", code="OG304", norms=["CH05-04"], applies=to_production)
