@@ -181,7 +181,7 @@ def test_what_the_journal_says_of_the_end_is_looked_at_again(stage: Stage) -> No
     assert (again.outcome, again.completeness) == ("succeeded", result.completeness)
     (stage.home / "app" / "version").write_text("9.9")
     spoilt = Promotion(plan).resume()
-    assert (spoilt.outcome, spoilt.code) == ("rolled-back", "incomplete")
+    assert (spoilt.outcome, spoilt.code) == ("rolled-back", "playbook-failed")
     assert stage.answer() == "1.0 3"
 
 

@@ -429,6 +429,21 @@ def test_a_name_that_stands_for_two_builds_comes_with_its_digest(running: Book):
     assert running.state.called(OLD) == f"agenda@2.0 ({OLD[7:15]})"
 
 
+def test_a_promotion_that_touched_nothing_is_no_mark_against_the_release(running: Book):
+    book = running
+    book.build(digest=OLD, name="agenda@1.0")
+    about = [("agenda@1.0", OLD)]
+    for touched in (False, True):
+        decision(book, name="dec-2", release=OLD)
+        made = p.PromotionStarted("prom-2", "dec-2", OLD, NEW, "agenda-T", "CHG-0001")
+        assert book.do("daan", "promotion-started", made, about=about) is None
+        done = p.PromotionFinished(
+            "prom-2", "agenda-T", OLD, "rolled-back", COMPLETE, {}, 1, DATA, (), touched
+        )
+        assert book.do("daan", "promotion-finished", done, about=about) is None
+        assert (OLD in book.state.environment("agenda-T").undone) is touched
+
+
 def test_only_the_last_promotion_is_undone(running: Book):
     book = running
     about = [("agenda@2.0", NEW)]

@@ -206,6 +206,7 @@ def record_end(
         result.milliseconds,
         result.evidence,
         result.left,
+        result.touched,
     )
     act = draft("promotion-finished", finished, [(release.name, release.digest)])
     open_ = workspace.state.environment(plan.environment.name).unfinished

@@ -310,7 +310,8 @@ def _finish(
     going = open_ and (open_.release if open_.kind == "promotion" else open_.previous)
     if open_ is None or (open_.kind, open_.id, going) != wanted:
         return _("{id} isn't open").format(id=wanted[1])
-    if predicate.outcome != "succeeded":
+    touched = isinstance(predicate, p.RollbackFinished) or predicate.touched
+    if predicate.outcome != "succeeded" and touched:
         known.undone[open_.release] = Undone(position, at, predicate.outcome == "failed")
     if predicate.outcome == "failed":
         # neither the old state nor the new: it stays open

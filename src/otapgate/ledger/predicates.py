@@ -358,6 +358,8 @@ class PromotionFinished(Predicate, frozen=True):
     evidence: str
     left: tuple[str, ...] = ()
     """What is not as it was before, where going back failed."""
+    touched: bool = True
+    """Whether anything that may change a host was begun."""
 
 
 class RollbackStarted(Predicate, frozen=True):

@@ -166,7 +166,8 @@ def rolled_back(facts: Facts) -> Iterator[Gap]:
     """What production gave back is accepted and signed off anew.
 
     Who accepted and signed off before a release failed in production, or was rolled back
-    there, didn't know of that. It rests on what they say afterwards.
+    there, didn't know of that. It rests on what they say afterwards. A promotion that
+    ended before anything was touched, because a host couldn't be reached, is none of these.
     """
     undone, accepted = facts.undone, _latest(facts)
     if undone is None or accepted is None or accepted.position > undone.position:
