@@ -164,7 +164,9 @@ def test_a_copied_landscape_can_be_read_and_not_written(founded: School) -> None
     shutil.copytree(founded.root, copy)
     elsewhere = ("--landscape", str(copy))
     try:
-        assert founded(None, "status", *elsewhere)["streets"]
+        said = founded(None, "status", *elsewhere)
+        assert said["streets"]
+        assert any(f"lives in {founded.root}" in note for note in said["notes"])
         assert founded(None, "log", "verify", *elsewhere)["problems"] == []
         said = founded(DAAN, "env", "accept", "T", *elsewhere, expect=5)
         assert said["error"]["code"] == "landscape-copied"

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from otapgate import errors
-from otapgate.acts import runs
+from otapgate.acts import place, runs
 from otapgate.acts.environments import summary
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import decide
 from otapgate.gate.finding import Action, Seen
-from otapgate.i18n import _
+from otapgate.i18n import _, ngettext
 from otapgate.landscape.model import Street
 from otapgate.ledger.state import Release
 
@@ -226,8 +226,13 @@ def _notes(workspace: Workspace) -> list[str]:
     if people.pending:
         count = len(people.pending)
         found.append(
-            _("{count} changes of people or roles wait for a second role administrator:"
-              " otapgate people confirm").format(count=count)
+            ngettext(
+                "{count} change of people or roles waits for a second role administrator:"
+                " otapgate people confirm",
+                "{count} changes of people or roles wait for a second role administrator:"
+                " otapgate people confirm",
+                count,
+            ).format(count=count)
         )  # fmt: skip
     if workspace.outline.policy.digest != workspace.state.policy:
         found.append(
@@ -238,4 +243,8 @@ def _notes(workspace: Workspace) -> list[str]:
         )
     if workspace.state.problems:
         found.append(_("The ledger doesn't verify: otapgate log verify"))
+    try:
+        place.check(workspace.hidden, workspace.root)
+    except errors.Integrity as error:
+        found.append(error.message)
     return found
