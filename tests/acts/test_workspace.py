@@ -15,9 +15,10 @@ import pytest
 
 from otapgate import errors
 from otapgate.acts import gatekeeping
+from otapgate.acts.drafts import draft
 from otapgate.acts.founding import found
 from otapgate.acts.people import grant
-from otapgate.acts.workspace import Workspace, draft
+from otapgate.acts.workspace import Workspace
 from otapgate.ledger import peek
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft, Subject

@@ -9,7 +9,8 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from otapgate import canonical, errors
-from otapgate.acts.workspace import Workspace, draft
+from otapgate.acts.drafts import draft
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.model import LEVELS, Level, Role
 from otapgate.ledger import predicates as p

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from otapgate import canonical, errors
-from otapgate.acts.workspace import Workspace, new_id
+from otapgate.acts.drafts import new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
 from otapgate.ledger import predicates as p

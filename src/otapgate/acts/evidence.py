@@ -10,9 +10,10 @@ from typing import Literal, cast
 
 from otapgate import errors
 from otapgate.acts import changes
+from otapgate.acts.drafts import draft
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.people import check_role
-from otapgate.acts.workspace import Workspace, draft
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Role, Stage
 from otapgate.ledger import predicates as p

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from otapgate import errors
 from otapgate.acts import memory, names, place, policy
-from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.acts.drafts import draft, new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.load import folded
 from otapgate.landscape.model import Stage

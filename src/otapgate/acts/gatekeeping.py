@@ -10,7 +10,8 @@ import msgspec
 
 from otapgate import canonical, errors
 from otapgate.acts import policy
-from otapgate.acts.workspace import Workspace, new_id
+from otapgate.acts.drafts import new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import Undecidable, decide
 from otapgate.gate.finding import Action, Decision, Finding, Seen
 from otapgate.gate.registry import load_extensions, rules

@@ -9,8 +9,9 @@ from typing import Any
 
 from otapgate import canonical, errors
 from otapgate.acts import memory
+from otapgate.acts.drafts import draft
 from otapgate.acts.gatekeeping import replay
-from otapgate.acts.workspace import Workspace, draft
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft, Head, Statement

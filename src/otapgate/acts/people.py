@@ -9,7 +9,8 @@ from typing import Any
 
 from otapgate import canonical, errors
 from otapgate.acts import names
-from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.acts.drafts import draft, new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.canonical import JSON
 from otapgate.i18n import _
 from otapgate.landscape.load import folded

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from otapgate import errors
-from otapgate.acts.workspace import Workspace, draft
+from otapgate.acts.drafts import draft
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape import approval
 from otapgate.ledger import predicates as p

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from otapgate import errors
 from otapgate.acts import promotion, runs
+from otapgate.acts.drafts import draft, new_id
 from otapgate.acts.runs import Progress
-from otapgate.acts.workspace import Workspace, draft, new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
 from otapgate.ledger import predicates as p

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from otapgate import errors
 from otapgate.acts import runs, secret_values
+from otapgate.acts.drafts import new_id
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.releases import manifest
-from otapgate.acts.workspace import Workspace, new_id
+from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Signed

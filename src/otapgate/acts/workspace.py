@@ -8,12 +8,11 @@ from the ledger's entries. `verified` checks signatures too: it is what a promot
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from otapgate import errors
@@ -29,7 +28,6 @@ from otapgate.ledger.statement import (
     Entry,
     Head,
     Statement,
-    Subject,
     namespace,
     parse,
     seal,
@@ -384,21 +382,3 @@ class Workspace:
         street = self.outline.street(environment.street)
         assert street is not None, "load() puts every environment in a street"
         return street
-
-
-def draft(
-    act: str,
-    predicate: p.Predicate,
-    subjects: Iterable[tuple[str, str]],
-    **details: Any,
-) -> Draft:
-    """An act ready to be recorded; `subjects` are names with digests; `details` whose
-    value is None or empty are left out."""
-    found = tuple(Subject(name, digest) for name, digest in subjects)
-    kept = {k.replace("__", "/"): v for k, v in details.items() if v not in (None, "", {}, [])}
-    return Draft(act, found, p.to_predicate(predicate), kept)
-
-
-def new_id(prefix: str) -> str:
-    """A short identifier that nothing else has: `run-3f9a1c0b2d4e`."""
-    return f"{prefix}-{secrets.token_hex(6)}"
