@@ -308,6 +308,17 @@ def test_without_an_agent_it_says_how_to_start_one(
     assert f"--key {made / 'rsa'}," in (error.remedy or "")
 
 
+def test_another_trouble_with_the_agent_is_told_as_it_is(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked() -> list[object]:
+        raise errors.Identity("agent-failed", "It is locked.")
+
+    monkeypatch.setattr(keys, "_listed", locked)
+    error = refusal(lambda: keys.from_file(made / "rsa.pub", never))
+    assert (error.code, error.message) == ("agent-failed", "It is locked.")
+
+
 def test_an_agent_that_refuses_to_sign_is_told(made: Path, agent: Callable[..., None]) -> None:
     agent(made / "ed25519")
     signer = keys.from_agent()
