@@ -160,6 +160,7 @@ def test_a_clone_without_a_ledger_starts_with_one_of_its_own(founded: School) ->
     founded(None, "status", expect=5)  # which leaves a cache, and no ledger
     again(founded)
     assert [e["act"] for e in founded.entries()] == ["genesis"]
+    assert (founded.root / ".otapgate").stat().st_mode & 0o077 == 0
 
 
 def test_init_by_somebody_who_is_no_administrator_leaves_nothing(empty: School) -> None:

@@ -92,7 +92,7 @@ _NOTHING = {"cache", "locks", "schema"}
 
 def nothing_there(directory: Path, *, again: bool) -> None:
     """Raises BadInput where the landscape's ledger is, or was and `again` isn't asked."""
-    if Workspace(directory).ledger_path.exists():
+    if (directory / Workspace(directory).landscape.ledger).exists():
         raise errors.BadInput(
             "landscape-exists",
             _("{directory} is a landscape with a ledger already.").format(directory=directory),
@@ -132,6 +132,7 @@ def _begin(directory: Path, admins: Mapping[str, str], signer: Signer) -> Worksp
     workspace = Workspace(directory)
     landscape = workspace.landscape
     workspace.hidden.mkdir(exist_ok=True, mode=0o700)
+    workspace.hidden.chmod(0o700)  # a cache may have made it, as others may read it
     place.settle(workspace.hidden, directory)
     founders = [(new_id("p"), who, line) for who, line in admins.items()]
     genesis = p.Genesis(
