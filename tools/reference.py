@@ -119,7 +119,7 @@ CLASSES = ("Failed", "Usage", "BadInput", "Integrity", "Busy", "Identity")
 
 
 def errors_page() -> str:
-    found: dict[str, tuple[int, set[str], set[str]]] = {}
+    found: dict[str, tuple[set[int], set[str], set[str]]] = {}
     for file in sorted((ROOT / "src" / "otapgate").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:
@@ -129,7 +129,8 @@ def errors_page() -> str:
             if name not in CLASSES or not isinstance(code, ast.Constant):
                 continue
             exit_code = int(getattr(errors, name).exit)
-            entry = found.setdefault(str(code.value), (exit_code, set(), set()))
+            entry = found.setdefault(str(code.value), (set(), set(), set()))
+            entry[0].add(exit_code)
             if len(node.args) > 1:
                 entry[1].update(sentence(node.args[1]))
             for keyword in node.keywords:
@@ -140,7 +141,8 @@ def errors_page() -> str:
              " braces are filled in. Codes don't change between versions without notice. A remedy"
              " of several lines holds several ways out; one of them will do.", "",
              "| code | exit | message | remedy |", "| --- | --- | --- | --- |"]  # fmt: skip
-    for code, (exit_code, messages, remedies) in sorted(found.items()):
+    for code, (exits, messages, remedies) in sorted(found.items()):
+        exit_code = ", ".join(map(str, sorted(exits)))
         said = "<br>".join(cell(m) for m in sorted(messages))
         mends = "<br>".join(cell(m) for m in sorted(remedies))
         lines.append(f"| `{code}` | {exit_code} | {said} | {mends} |")

@@ -7,6 +7,7 @@ marks a string for extraction, for tables that are built before the language is 
 
 from __future__ import annotations
 
+import errno
 import gettext
 from pathlib import Path
 
@@ -44,3 +45,25 @@ def ngettext(singular: str, plural: str, n: int) -> str:
 def N_(message: str) -> str:  # noqa: N802 - gettext's customary name
     """Mark `message` for extraction without translating it now."""
     return message
+
+
+_REASONS = {
+    errno.ENOENT: N_("there is no file or folder of that name"),
+    errno.EACCES: N_("you may not"),
+    errno.EPERM: N_("you may not"),
+    errno.EISDIR: N_("it is a folder"),
+    errno.ENOTDIR: N_("what should be a folder on the way to it isn't one"),
+    errno.EEXIST: N_("there is something of that name already"),
+    errno.ENOSPC: N_("the disk is full"),
+    errno.EROFS: N_("the disk can only be read"),
+    errno.ENAMETOOLONG: N_("the name is too long"),
+}
+
+
+def why(error: Exception) -> str:
+    """What the system says of a file, in the language in force; as it says it when that
+    isn't among the common ones. Of other errors their own text."""
+    if not isinstance(error, OSError):
+        return str(error)
+    known = _REASONS.get(error.errno or 0)
+    return _(known) if known is not None else error.strerror or str(error)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from otapgate import i18n
+
 from .conftest import Run
 
 DUTCH = "Gebruik: "
@@ -44,3 +46,29 @@ def test_json_is_the_same_in_every_language(run: Run):
     assert [(c["name"], c["outcome"]) for c in dutch["checks"]] == [
         (c["name"], c["outcome"]) for c in english["checks"]
     ]
+
+
+def test_the_parser_and_the_system_speak_dutch_too(run: Run) -> None:
+    def said(*words: str) -> str:
+        done = run("--lang", "nl", *words)
+        return done.out + done.err
+
+    assert "geheel getal" in said("log", "list", "--last", "x")
+    assert "hoogstens 50" in said("anonymize", "check", "x", "--rows", "99")
+    assert "ten minste 1" in said("anonymize", "check", "x", "--rows", "0")
+    page = said("release", "build", "--help")
+    assert "BESTAND" in page
+    assert not {"FILE", "[OPTIONS]", "[required]"} & set(page.split())
+    assert "[verplicht]" in page
+
+
+def test_what_the_system_says_of_a_file_is_said_in_dutch() -> None:
+    i18n.use("nl")
+    try:
+        missing = FileNotFoundError(2, "No such file or directory", "x")
+        assert i18n.why(missing) == "er is geen bestand of map met die naam"
+        assert i18n.why(OSError(9999, "Odd")) == "Odd"
+        assert i18n.why(OSError("no number")) == "no number"
+    finally:
+        i18n.use("en")
+    assert i18n.why(missing) == "there is no file or folder of that name"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otapgate import errors
+from otapgate import errors, i18n
 from otapgate.cli.options import Options, use
 from otapgate.cli.output import Reply, confirm, print_json, printable, show_error, table
 
@@ -25,6 +25,24 @@ def test_no_text_reaches_the_terminal_with_power_over_it(text: str):
 def test_a_reply_spells_out_what_would_steer_the_terminal(capsys):
     Reply({}, "title\x1b[2Jgone").show()
     assert capsys.readouterr().out == "title\\x1b[2Jgone\n"
+
+
+def test_a_place_is_said_once(capsys):
+    problem = errors.Problem("It is no number.", "a.yml", 3)
+    show_error(errors.BadInput("x", "It is wrong.", where="a.yml:3", problems=(problem,)))
+    assert capsys.readouterr().err.count("a.yml:3") == 1
+    show_error(errors.BadInput("x", "It is wrong.", where="b.yml", problems=(problem,)))
+    assert "in b.yml" in capsys.readouterr().err
+
+
+def test_what_is_to_be_filled_in_is_named_in_the_users_language(capsys):
+    i18n.use("nl")
+    try:
+        way = "otapgate change schedule X --window START/END"
+        show_error(errors.Usage("x", "Fout.", remedy=way))
+    finally:
+        i18n.use("en")
+    assert "--window BEGIN/EINDE" in capsys.readouterr().err
 
 
 def test_every_way_out_has_a_line_that_can_be_pasted(capsys):

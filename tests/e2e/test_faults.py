@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests import ports
 
-from .school import CHANGE, CHANTAL, DAAN, NEW, OLD, School
+from .school import CHANGE, CHANTAL, DAAN, ESRA, NEW, OLD, School
 
 pytestmark = pytest.mark.slow
 
@@ -197,6 +197,8 @@ def test_kill_9_leaves_a_promotion_that_resume_ends_in_the_new_release(prepared:
     assert prepared(None, "log", "verify")["problems"] == []
     assert prepared.promote("T", expect=6)["error"]["code"] == "promotion-unfinished"
     said = prepared(DAAN, "rehearse", NEW, "--env", "T", expect=6)
+    assert said["error"]["code"] == "promotion-unfinished"
+    said = prepared(ESRA, "test", "run", NEW, "--env", "T", "--plan", "agenda", expect=6)
     assert said["error"]["code"] == "promotion-unfinished"
     said = prepared.promote("T", 0, "--resume")
     assert said["promotion"]["outcome"] == "succeeded"

@@ -447,7 +447,7 @@ SPOILT: list[tuple[Spoil, list[str], str]] = [
     (_builder_tests, ["OG605"], "(F05)"),
     (_owner_built, ["OG615"], "(F15)"),
     (_not_in_acceptance, ["OG701"], "doesn't run this release but: agenda@1.0"),
-    (_nothing_in_acceptance, ["OG701"], "doesn't run this release but: -"),
+    (_nothing_in_acceptance, ["OG701"], "Nothing runs in agenda-A yet"),
     (_incomplete, ["OG702"], "/srv/extra"),
     (_incomparable, ["OG702"], "declares no installs"),
     (_bad_entry, ["OG901"], "signed by nobody"),
@@ -622,6 +622,13 @@ def test_a_test_is_asked_for_where_the_release_runs():
     assert command(known, "OG302") == (
         "otapgate promote agenda@2.0 --to agenda-T --change CHG-0001"
     )
+
+
+def test_where_nothing_runs_that_is_what_is_said():
+    known = state()
+    known.environments["agenda-A"].history.clear()
+    (said,) = [f.sentence() for f in ask(known).blocking if f.code == "OG701"]
+    assert said == "Nothing runs in agenda-A yet; this release must run there first."
 
 
 def test_a_rehearsal_is_asked_for_where_there_is_something_to_come_back_to():

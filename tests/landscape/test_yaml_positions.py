@@ -236,7 +236,7 @@ def test_a_sound_document_becomes_its_model() -> None:
         ("title: 3\n", 1, "'title' is the number 3, but must be a text.",
          "Put quotes around it."),
         ("title: x\non: yes\n", 2, "'on' is the text \"yes\", but must be true or false.",
-         "Write true or false, without quotes."),
+         "Write true or false."),
         ("title:\n", 1, "'title' is empty, but must be a text.", "Fill it in."),
         ("title: [a]\n", 1, "'title' is a list, but must be a text.", "Change it to a text."),
         ("title: x\nsteps:\n  - {kind: wait, seconds: 0}\n", 3,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from otapgate import canonical, errors
 from otapgate.acts.drafts import draft
 from otapgate.acts.workspace import Workspace
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 from otapgate.landscape.model import LEVELS, Level, Role
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Change
@@ -62,7 +62,7 @@ def submit(workspace: Workspace, file: Path) -> Draft:
     except (OSError, UnicodeDecodeError) as error:
         raise errors.BadInput(
             "vtw-unreadable",
-            _("{file} can't be read: {error}.").format(file=file, error=error),
+            _("{file} can't be read: {error}.").format(file=file, error=why(error)),
             where=str(file),
             remedy=f"otapgate change new --form {file}",
         ) from error

@@ -12,7 +12,7 @@ from otapgate.acts import names
 from otapgate.acts.drafts import draft, new_id
 from otapgate.acts.workspace import Workspace
 from otapgate.canonical import JSON
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 from otapgate.landscape.load import folded
 from otapgate.landscape.model import ROLES, Role
 from otapgate.ledger import predicates as p
@@ -29,7 +29,7 @@ def read_public_key(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise errors.BadInput(
             "key-unreadable",
-            _("The public key {path} can't be read: {error}.").format(path=path, error=error),
+            _("The public key {path} can't be read: {error}.").format(path=path, error=why(error)),
             remedy=_("make a key pair with: ssh-keygen -t ed25519 -f FILE"),
             where=str(path),
         ) from error

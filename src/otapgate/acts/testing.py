@@ -17,7 +17,7 @@ from otapgate.acts.releases import manifest
 from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.ledger import predicates as p
-from otapgate.ledger.state import Signed
+from otapgate.ledger.state import Release, Signed
 from otapgate.ledger.statement import Draft, Subject
 
 if TYPE_CHECKING:
@@ -60,9 +60,17 @@ def register(workspace: Workspace, file: Path) -> Draft:
     return Draft("plan-registered", (Subject(found.name, found.digest),), p.to_predicate(predicate))
 
 
-def _registered(workspace: Workspace, name: str, app: str) -> Signed[p.PlanRegistered]:
+def _registered(workspace: Workspace, name: str, release: Release) -> Signed[p.PlanRegistered]:
     stem = Path(name).stem if name.endswith((".yml", ".yaml")) else name
-    known = workspace.state.plan(stem, app)
+    known = workspace.state.plan(stem, release.latest.app)
+    if known is None and not plan_path(workspace, stem).is_file():
+        raise errors.BadInput(
+            "plan-unknown",
+            _("There is no test plan {plan}.").format(plan=stem),
+            remedy=_("one of: {known}").format(known=", ".join(release.latest.plans))
+            if release.latest.plans
+            else f"otapgate release show {release.name}",
+        )
     if known is None:
         raise errors.BadInput(
             "plan-unregistered",
@@ -92,7 +100,7 @@ def run(
     """Carry out a registered plan on a release where it runs; the draft records every case.
 
     Raises BadInput when the environment doesn't run that release or the plan isn't
-    registered as its files are; Busy while something moves there.
+    registered as its files are; Busy while something moves there, or is half-way.
     """
     from otapgate.execution.lock import EnvironmentLock
     from otapgate.execution.testing import playbook_runner
@@ -109,6 +117,7 @@ def run(
             "test-in-production", _("Tests run before production, not in it."),
             remedy=_("name a test or acceptance environment with --env"),
         )  # fmt: skip
+    runs.nothing_open(workspace, environment)
     history = workspace.state.environment(environment.name)
     if history.running is None or history.running.release != release.digest:
         raise errors.BadInput(
@@ -119,7 +128,7 @@ def run(
             remedy=f"otapgate promote {release.name} --to {environment.name} --change CHANGE",
         )
     runs.accepted(workspace, environment)
-    registered = _registered(workspace, plan, release.latest.app)
+    registered = _registered(workspace, plan, release)
     values = secret_values.read(workspace.root, environment)
     run_id = new_id("run")
     folder = runs.run_folder(workspace, run_id)

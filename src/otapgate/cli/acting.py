@@ -11,7 +11,7 @@ import typer
 from otapgate import errors
 from otapgate.acts.workspace import Workspace
 from otapgate.cli.options import find_landscape, options
-from otapgate.cli.output import Reply
+from otapgate.cli.output import Reply, fillable
 from otapgate.i18n import _
 from otapgate.ledger.statement import Draft
 
@@ -120,7 +120,7 @@ def _finding_lines(finding: dict[str, Any]) -> list[str]:
     lines = [f"{finding['code']} {finding['slug']} [{norms}]", f"   {finding['message']}"]
     remedy = finding["remedy"]
     if remedy:
-        lines.append(f"   → {remedy['command']}")
+        lines.append(f"   → {fillable(remedy['command'])}")
         who = ", ".join(remedy["who"])
         if remedy["role"] and who:
             lines.append("     " + _("by {who} ({role})").format(who=who, role=remedy["role"]))

@@ -12,7 +12,7 @@ from otapgate import errors
 from otapgate.cli.acting import DryRun, open_for_reading, open_workspace, recorded
 from otapgate.cli.output import Reply, table
 from otapgate.errors import Exit
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 
 
 def log_list(
@@ -101,7 +101,7 @@ def checkpoint(
         except OSError as error:
             raise errors.Failed(
                 "unwritable", _("{file} can't be written: {error}.").format(
-                    file=output, error=error.strerror), where=str(output),
+                    file=output, error=why(error)), where=str(output),
             ) from error  # fmt: skip
         return Reply(
             {"checkpoint": text, "file": str(output)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -132,6 +133,18 @@ def confirm(question: str) -> None:
         raise errors.Usage("declined", _("Nothing was done."))
 
 
+def fillable(command: str) -> str:
+    """A command in which what is to be filled in is named in the user's language."""
+    words = {
+        "FILE": _("FILE"), "LEVEL": _("LEVEL"), "START": _("START"), "END": _("END"),
+        "NAME": _("NAME"), "TEXT": _("TEXT"), "DIR": _("DIR"), "KEY": _("KEY"),
+        "TIME": _("TIME"), "CHANGE": _("CHANGE"), "ENV": _("ENV"), "STREET": _("STREET"),
+    }  # fmt: skip
+    return re.sub(
+        rf"(?<![\w-])({'|'.join(words)})(?![\w-])", lambda found: words[found[1]], command
+    )
+
+
 def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) -> None:
     """An error as people or scripts read it."""
     if options().json:
@@ -153,11 +166,12 @@ def show_error(error: errors.OtapgateError, data: dict[str, Any] | None = None) 
         )
         return
     lines = [f"otapgate: {error.message}"]
-    if error.where and error.where not in error.message:
+    told = {place for x in error.problems for place in (x.file, x.where)}
+    if error.where and error.where not in error.message and error.where not in told:
         lines.append("   " + _("in {place}").format(place=error.where))
     for x in error.problems:
         lines.append(f"   {x.where}: {x.message}" if x.where else f"   {x.message}")
         if x.remedy:
-            lines += [f"      → {way}" for way in x.remedy.splitlines()]
-    lines += [f"   → {way}" for way in (error.remedy or "").splitlines()]
+            lines += [f"      → {way}" for way in fillable(x.remedy).splitlines()]
+    lines += [f"   → {way}" for way in fillable(error.remedy or "").splitlines()]
     _put(sys.stderr, printable("\n".join(lines)) + "\n")

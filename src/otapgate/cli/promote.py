@@ -40,7 +40,9 @@ def promote(
         return Reply({**data, "dry_run": True}, text)
     data["promotion"] = found.promotion
     ok = found.outcome == "succeeded"
-    return Reply(data, lambda: _promoted(release, to, change, found.promotion or {}), ok=ok,
+    return Reply(data, lambda: _promoted(
+        found.decision["release"]["name"], found.decision["to"], change, found.promotion or {}
+    ), ok=ok,
                  exit=Exit.OK if ok else Exit.FAILED)  # fmt: skip
 
 

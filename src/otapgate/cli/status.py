@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from otapgate.cli.acting import in_order, open_for_reading
-from otapgate.cli.output import Reply, table
+from otapgate.cli.output import Reply, fillable, table
 from otapgate.i18n import _
 
 
@@ -48,11 +48,11 @@ def _text(found: dict[str, Any]) -> str:
                 _("UNFINISHED: {kind} of {release} in {environment}. End it with:").format(**item)
             )
             lines += [f"   {left}" for left in item["left"][:20]]
-            lines += [f"   → {remedy}" for remedy in item["remedies"]] + [""]
+            lines += [f"   → {fillable(remedy)}" for remedy in item["remedies"]] + [""]
         for item in _ordered(street["waiting"]):
             who = ", ".join(item["who"]) or _("nobody who may")
             lines.append(f"{item['called']} → {item['to']}: {item['message']}")
-            lines.append(f"   → {item['command']}   ({who})")
+            lines.append(f"   → {fillable(item['command'])}   ({who})")
         for item in street["debts"]:
             mark = _("OVERDUE") if item["overdue"] else _("due")
             lines.append(f"{mark} {item['due'][:10]}: {item['message']}")

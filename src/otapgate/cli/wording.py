@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from otapgate.cli.output import fillable
 from otapgate.i18n import _
 
 
@@ -27,6 +28,9 @@ def page(text: str) -> str:
                 break
         lines.append(line)
     found = "\n".join(lines)
+    found = found.replace("[OPTIONS]", _("[OPTIONS]")).replace("[ARGS]...", _("[ARGS]..."))
+    found = found.replace("COMMAND", _("COMMAND"))
+    found = fillable(found)
     found = found.replace("Show this message and exit.", _("Show this and stop."))
     required, default = _("required"), _("by default")
     found = re.sub(r"\[(?:default: (\S+); )?required\]", f"[{required}]", found)
@@ -47,13 +51,29 @@ def usage(error: Any) -> str:
     if name == "MissingParameter" and what is not None:
         return _("{what} is missing.").format(what=what)
     if name == "BadParameter" and what is not None:
-        return _("{what} is not right: {message}").format(what=what, message=error.message)
+        return _("{what} is not right: {message}").format(
+            what=what, message=_value(str(error.message))
+        )
     if name == "BadOptionUsage":
         return _("{option} needs a value.").format(option=error.option_name)
     message = str(error.format_message())
     extra = re.match(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)$", message, re.DOTALL)
     if extra:
         return _("There is more than this command takes: {words}").format(words=extra[1])
+    return message
+
+
+def _value(message: str) -> str:
+    """What is wrong with a value, as the library that checks it says."""
+    if message.startswith("Input should be a valid integer"):
+        return _("a whole number is wanted")
+    for english, own in (
+        ("less than or equal to", _("at most {limit}")),
+        ("greater than or equal to", _("at least {limit}")),
+    ):
+        found = re.match(rf"Input should be {english} (\S+)$", message)
+        if found:
+            return own.format(limit=found[1])
     return message
 
 

@@ -219,7 +219,9 @@ def _mistyped(
     if kind.startswith("int") and isinstance(value, str) and value.strip("-").isdigit():
         return message, _("Write the number without quotes.")
     if kind.startswith("bool") and isinstance(value, str):
-        return message, _("Write true or false, without quotes.")
+        if value.strip().casefold() in ("true", "false"):
+            return message, _("Write true or false, without quotes.")
+        return message, _("Write true or false.")
     if value is None:
         return message, _("Fill it in.")
     return message, _("Change it to {expected}.").format(expected=expected)

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from otapgate.errors import Problem
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 
 MAX_BYTES = 1024 * 1024
 
@@ -22,7 +22,7 @@ def read_bytes(path: Path, file: str, limit: int = MAX_BYTES) -> bytes | Problem
         # Opened without waiting: a named pipe put in place of a file must not hang us.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = why(error)
         return Problem(
             _("The file can't be read: {reason}.").format(reason=reason),
             file,

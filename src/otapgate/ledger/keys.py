@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otapgate import errors
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 from otapgate.ledger import sshsig, wire
 from otapgate.ledger.sshsig import BadSignature, PublicKey
 
@@ -214,7 +214,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise errors.Identity(
             "key-unreadable",
-            _("The key {path} can't be read: {reason}.").format(path=path, reason=error.strerror),
+            _("The key {path} can't be read: {reason}.").format(path=path, reason=why(error)),
             where=str(path),
         ) from error
     if len(data) > MAX_FILE:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from otapgate.errors import BadInput, Failed, Integrity, Problem
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 
 CHUNK = 1 << 20
 STALE_SECONDS = 24 * 3600
@@ -334,7 +334,7 @@ def _source_chunks(file: IO[bytes], path: Path) -> Iterator[bytes]:
 def _unreadable(path: Path, error: OSError) -> BadInput:
     return BadInput(
         "file-unreadable",
-        _("{path} can't be read: {reason}.").format(path=path, reason=error.strerror),
+        _("{path} can't be read: {reason}.").format(path=path, reason=why(error)),
         where=str(path),
     )
 

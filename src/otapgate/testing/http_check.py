@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from otapgate.i18n import _
+from otapgate.i18n import _, ngettext
 from otapgate.landscape.yaml_positions import shown
 from otapgate.testing.plan import HttpStep
 from otapgate.testing.template import render, value
@@ -78,9 +78,9 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
         times.append(answer.milliseconds)
     assert answer is not None, "repeat is at least 1"
     rank = sorted(times)[math.ceil(step.percentile / 100 * len(times)) - 1]
-    measured = _("{n} answers; {percentile}% within {ms} ms").format(
-        n=len(times), percentile=step.percentile, ms=rank
-    )
+    measured = ngettext(
+        "{n} answer, within {ms} ms", "{n} answers; {percentile}% within {ms} ms", len(times)
+    ).format(n=len(times), percentile=step.percentile, ms=rank)
     if step.budget_ms is not None and rank > step.budget_ms:
         return Checked(
             False,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from otapgate.i18n import why
+
 KEPT = 256 * 1024
 """Bytes of output that are held: this much from the beginning, this much from the end."""
 
@@ -60,7 +62,7 @@ def carry_out(
         )
     except (OSError, ValueError) as error:
         held.release()
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = why(error)
         return Ended(None, "", reason=reason or type(error).__name__)
     assert process.stdout is not None
     kept = _Kept()

@@ -22,7 +22,11 @@ def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
     if previous is None:  # pragma: no cover - applies says so
         return
     running = facts.state.environment(previous.name).running
-    message = N_("{previous} doesn't run this release but: {running}.")
+    message = (
+        N_("{previous} doesn't run this release but: {running}.")
+        if running is not None
+        else N_("Nothing runs in {previous} yet; this release must run there first.")
+    )
     if running is not None and running.release == facts.release.digest:
         if running.by_act != ADOPTED or facts.street.before(previous) is None:
             return
