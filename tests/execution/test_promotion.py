@@ -28,7 +28,7 @@ def test_a_good_release_is_promoted_complete(stage: Stage) -> None:
     assert "class" in stage.columns()
     assert any(one.kind == "host" and one.name == "Copy the application" for one in seen)
     evidence = canonical.decode(stage.store[result.evidence])
-    assert set(evidence["outputs"]) == {"01-snapshot.txt", "02-deploy.txt", "03-verify.txt"}
+    assert set(evidence["outputs"]) == {"01-promotion.txt"}
     assert set(evidence["outputs"].values()) <= set(stage.store)
     state = run_state(plan.run_dir)
     assert state is not None

@@ -22,7 +22,7 @@ def test_a_rehearsal_deploys_and_comes_back(stage: Stage) -> None:
     assert stage.columns() == ["id", "name"]
     assert result.evidence in stage.store
     names = {path.name for path in (plan.run_dir / "output").iterdir()}
-    assert {"02-deploy.txt", "03-verify.txt", "06-verify-previous.txt"} <= names
+    assert {"01-promotion.txt", "02-rollback.txt", "03-verify-previous.txt"} == names
     state = run_state(plan.run_dir)
     assert state is not None
     assert state.result is not None

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from otapgate.errors import Failed
 from otapgate.execution import inventory
-from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
+from otapgate.execution.runner import PlaybookResult, Reached, Settings, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
 
 def run(folder: Path, text: str) -> PlaybookResult:
     playbook = folder / "deploy.yml"
     playbook.write_text(text)
+    return run_playbooks(settings(folder), [playbook], label="deploy", variables={})
+
+
+def settings(folder: Path) -> Settings:
     environment = Environment(
         name="demo-A",
         stage="A",
@@ -23,8 +28,7 @@ def run(folder: Path, text: str) -> PlaybookResult:
         owner="Fenna",
         hosts=(Host("web", {"ansible_connection": "local"}),),
     )
-    settings = Settings(environment=environment, run_dir=folder / "run", lock=folder / "lock")
-    return run_playbooks(settings, [playbook], label="deploy", variables={})
+    return Settings(environment=environment, run_dir=folder / "run", lock=folder / "lock")
 
 
 PLAY = "- hosts: all\n  gather_facts: false\n  tasks:\n"
@@ -146,3 +150,28 @@ def test_facts_cant_say_how_a_host_is_reached(tmp_path: Path) -> None:
     )
     result = run(tmp_path, PLAY + "    - lying:\n" + checks)
     assert (result.ok, result.message) == (True, "")
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_ansible_waits_until_what_was_seen_is_recorded(tmp_path: Path, refused: bool) -> None:
+    touched = tmp_path / "touched"
+    playbook = tmp_path / "deploy.yml"
+    playbook.write_text(PLAY + f"    - file: {{path: {touched}, state: touch}}\n")
+    begun: list[int] = []
+
+    def record(reached: Reached) -> None:
+        begun.append(reached.index)
+        if reached.index == 0:
+            time.sleep(3)
+            assert not touched.exists(), "it didn't wait"
+            if refused:
+                raise Failed("journal-unwritable", "The disk is full.")
+
+    books = [inventory.GO, playbook]
+    if refused:
+        with pytest.raises(Failed, match="The disk is full"):
+            run_playbooks(settings(tmp_path), books, label="x", variables={}, on_playbook=record)
+    else:
+        run_playbooks(settings(tmp_path), books, label="x", variables={}, on_playbook=record)
+    assert begun == ([0] if refused else [0, 1])
+    assert touched.exists() is not refused

@@ -61,9 +61,9 @@ class Follower:
     """Takes in the events of one ansible-playbook process.
 
     The first event of a task on a host that isn't one of `hosts` is kept in `outside`, and
-    `on_outside` is called. `connections` says how each host is reached: a task may be
-    delegated to otapgate's own machine, and to the host itself as the environment says,
-    and nowhere else.
+    `on_outside` is called; `on_playbook` is as each playbook begins. `connections` says
+    how each host is reached: a task may be delegated to otapgate's own machine, and to the
+    host itself as the environment says, and nowhere else.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Follower:
         on_progress: Callable[[Progress], None] | None = None,
         *,
         on_outside: Callable[[], None] | None = None,
+        on_playbook: Callable[[], None] | None = None,
         connections: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._hosts = hosts
@@ -81,6 +82,7 @@ class Follower:
         self._output = output
         self._on_progress = on_progress
         self._on_outside = on_outside
+        self._on_playbook = on_playbook
         self._connections = connections or {}
         self.outside: Outside | None = None
         self._tail: deque[str] = deque(maxlen=200)
@@ -156,8 +158,11 @@ class Follower:
     def _take(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "playbook_on_start":
             self.playbooks += 1
+            self._stats.clear()  # Ansible counts on; a run cut off here has no outcome yet
             self._playbook = str(data.get("playbook", ""))
             self._tell(Progress("playbook", self._playbook.rpartition("/")[2]))
+            if self._on_playbook is not None:
+                self._on_playbook()
         elif kind == "playbook_on_play_start":
             self._tell(Progress("play", self._mask(str(data.get("name", "")))))
         elif kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
@@ -221,7 +226,9 @@ class Follower:
 
     def origin(self) -> str:
         """`file:line` that Ansible's own error message points at, or ""."""
-        found = _ORIGIN.search(self.tail())
+        text = self.tail()
+        said = _ERROR.search(text)  # a warning before it may point somewhere too
+        found = _ORIGIN.search(text, said.start() if said else 0)
         return f"{found[1]}:{found[2]}" if found else ""
 
     def error(self) -> str:

@@ -21,6 +21,11 @@ from typing import Any
 from otapgate.landscape.model import Environment
 
 LIBRARY = Path(__file__).parent / "ansible" / "library"
+ACTIONS = Path(__file__).parent / "ansible" / "action"
+GO = Path(__file__).parent / "ansible" / "go.yml"
+"""The playbook in which Ansible waits for otapgate to have recorded what came before."""
+GO_WORD = "go"
+"""Name of the file, in the scratch folder, for which it waits."""
 LOCALE = "C.UTF-8"
 LARGEST_RESULT = 1 << 30
 """Characters of one task's result that ansible-runner passes on; its own limit of
@@ -114,7 +119,6 @@ def process_environment(
         "LANG": LOCALE,
         "LC_ALL": LOCALE,
         "TERM": "dumb",
-        "PYTHONUNBUFFERED": "1",
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(scratch),
         "ANSIBLE_LOCAL_TEMP": str(temporary),
@@ -122,6 +126,8 @@ def process_environment(
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
+        "ANSIBLE_ACTION_PLUGINS": str(ACTIONS),
+        "OTAPGATE_GO": str(scratch / GO_WORD),
         # a role that isn't in the release would be one that nobody has read
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),

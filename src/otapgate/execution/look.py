@@ -5,7 +5,8 @@ from __future__ import annotations
 from otapgate.errors import Failed
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.plan import FINGERPRINT, Plan
-from otapgate.execution.promotion import Promotion, StepFailed, Stopped
+from otapgate.execution.promotion import Promotion
+from otapgate.execution.steps import StepFailed, Stopped
 from otapgate.i18n import _
 from otapgate.ledger.predicates import Completeness
 

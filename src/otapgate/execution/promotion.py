@@ -9,7 +9,7 @@ it begins, so after a kill at any instant `resume` goes on and `go_back` goes ba
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,30 +19,16 @@ from otapgate.errors import Failed, Integrity, OtapgateError, Usage
 from otapgate.execution import compare, runner
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
+from otapgate.execution.inventory import GO
 from otapgate.execution.journal import Journal
 from otapgate.execution.plan import FINGERPRINT, Plan
 from otapgate.execution.run_state import Outcome, PromotionResult, RunState, run_state
-from otapgate.execution.runner import HostOutcome, PlaybookResult
+from otapgate.execution.runner import HostOutcome, PlaybookResult, Reached
+from otapgate.execution.steps import AFTER, BEFORE, STEPS, Step, StepFailed, Stopped
 from otapgate.i18n import _
 from otapgate.ledger.predicates import Completeness
 
-BEFORE = "fingerprint-before.json"
-AFTER = "fingerprint-after.json"
 UNKNOWN = Completeness(outcome="unknown")
-
-
-class Stopped(Exception):
-    """Ctrl-C: nothing more is touched."""
-
-
-class StepFailed(Exception):
-    """A step didn't succeed; the state may have to be brought back."""
-
-    def __init__(self, code: str, message: str, result: PlaybookResult | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.result = result
 
 
 class Promotion:
@@ -59,6 +45,8 @@ class Promotion:
         self._ansible = 0
         self._completeness = UNKNOWN
         self._hosts: dict[str, HostOutcome] = {}
+        self.deploying = False
+        """Whether the deployment was begun, so that something may have been touched."""
 
     # -- what a caller does
 
@@ -92,8 +80,9 @@ class Promotion:
         runner.clear_scratch(self.plan.run_dir)
         self.journal.append("resume", "noted")
         if state.result is not None:
-            return self._guarded(self._verified)
-        return self._guarded(self._deployed if state.snapshot_done else self._forward)
+            return self._guarded(lambda: self._forward("verify"))
+        first: Step = "deploy" if state.snapshot_done else "snapshot"
+        return self._guarded(lambda: self._forward(first))
 
     def go_back(self) -> PromotionResult:
         """Back to the state before: of an unfinished run, or of a finished one as long as
@@ -128,57 +117,68 @@ class Promotion:
             environment=plan.environment.name,
         )
 
-    def _forward(self) -> PromotionResult:
+    def _forward(self, first: Step = "snapshot") -> PromotionResult:
         try:
-            self.snapshot()
+            self.forward(first)
         except StepFailed as failure:
-            return self._untouched(failure)
-        return self._deployed()
-
-    def _deployed(self) -> PromotionResult:
-        try:
-            self.deploy()
-        except StepFailed as failure:
-            return self._back(failure)
-        return self._verified()
-
-    def _verified(self) -> PromotionResult:
-        try:
-            self.verify()
-        except StepFailed as failure:
-            return self._back(failure)
+            return self._back(failure) if self.deploying else self._untouched(failure)
         return self.finish("succeeded", (), _("The release runs, complete."))
 
-    def snapshot(self) -> dict[str, Any]:
-        """Fingerprint, then `snapshot.yml`, in one process; returns the fingerprints.
-        Raises StepFailed."""
-        self.plan.make_snapshot_folders()
-        self.journal.append("snapshot", "begun")
-        optional = self.plan.playbook("snapshot.yml", optional=True)
-        result = self.playbooks("snapshot", [FINGERPRINT, *optional])
-        seen = self._fingerprints(result, "before")
+    def forward(self, first: Step = "snapshot") -> None:
+        """Fingerprint, `snapshot.yml`, `deploy.yml`, `verify.yml`, and completeness by a
+        fingerprint again, in one process; Ansible waits before the deployment until the
+        journal has what was seen. Or from a later step on. Raises StepFailed; `deploying`
+        then says whether anything may have been touched."""
+        plan = self.plan
+        books: dict[Step, list[Path]] = {
+            "snapshot": [FINGERPRINT, *plan.playbook("snapshot.yml", optional=True), GO],
+            "deploy": plan.playbook("deploy.yml"),
+            "verify": [*plan.playbook("verify.yml"), FINGERPRINT],
+        }
+        steps = STEPS[STEPS.index(first) :]
+        ends = [sum(len(books[step]) for step in steps[: at + 1]) for at in range(len(steps))]
+
+        def on_playbook(reached: Reached) -> None:
+            if steps[0] == "snapshot" and reached.index == ends[0] - 1:
+                self._snapshot_done(reached)
+            elif steps[-2:] == ("deploy", "verify") and reached.index == ends[-2]:
+                self.journal.append("deploy", "done")
+                self.journal.append("verify", "begun")
+
+        if first == "snapshot":
+            plan.make_snapshot_folders()
+        self.deploying = first != "snapshot"
+        self.journal.append(first, "begun")
+        result = self.playbooks(
+            "promotion",
+            [book for step in steps for book in books[step]],
+            on_playbook=on_playbook,
+        )
+        self._prove(result)
+
+    def _snapshot_done(self, reached: Reached) -> None:
+        """Keep what was seen; from here on the deployment counts as begun. Raises
+        StepFailed, and Failed when it can't be kept."""
+        if reached.unmatched:
+            raise StepFailed(
+                "no-host-matched",
+                _("A play in {playbook} matched no host.").format(playbook=reached.unmatched),
+            )
+        seen = self._fingerprints(reached.fingerprints, "before")
         bad = compare.unreadable(seen)
         if bad:
             raise StepFailed(
                 "state-unreadable",
                 _("What must come back can't be looked at: {what}").format(what="; ".join(bad)),
-                result,
             )
         digest = self.journal.keep(BEFORE, seen)
         self.journal.append("snapshot", "done", fingerprint=digest)
-        return seen
-
-    def deploy(self) -> None:
-        """`deploy.yml`. Raises StepFailed."""
         self.journal.append("deploy", "begun")
-        result = self.playbooks("deploy", self.plan.playbook("deploy.yml"))
-        self.journal.append("deploy", "done", milliseconds=result.milliseconds)
+        self.deploying = True
 
-    def verify(self) -> None:
-        """`verify.yml`, then completeness, in one process. Raises StepFailed."""
-        self.journal.append("verify", "begun")
-        result = self.playbooks("verify", [*self.plan.playbook("verify.yml"), FINGERPRINT])
-        seen = self._fingerprints(result, "after")
+    def _prove(self, result: PlaybookResult) -> None:
+        """Completeness: what runs on every host is what was accepted. Raises StepFailed."""
+        seen = self._fingerprints(result.fingerprints, "after", result)
         self.journal.keep(AFTER, seen)
         expected = expected_installs(self.plan.manifest, self.plan.release_tree)
         self._completeness = completeness(expected, seen, self.plan.hosts)
@@ -201,37 +201,49 @@ class Promotion:
         self.journal.append("rollback", "begun")
         plan = self.plan
         failed = None
-        took = time.monotonic()
-        steps = [*plan.playbook("rollback.yml"), *plan.playbook("restore.yml", optional=True)]
+        began = time.monotonic()
+        ended: list[float] = []
+        way = [*plan.playbook("rollback.yml"), *plan.playbook("restore.yml", optional=True)]
+
+        def on_playbook(reached: Reached) -> None:
+            if reached.index == len(way):
+                ended.append(time.monotonic())
+
         try:
-            self.playbooks("rollback", steps)
+            result = self.playbooks(
+                "rollback", [*way, *self._look()], before=before, on_playbook=on_playbook
+            )
+            left = compare.compare_state(before, result.fingerprints)
         except StepFailed as failure:
             failed = failure
-        milliseconds = round((time.monotonic() - took) * 1000)
-        left, unlike = self._compared(before)
-        failed = failed or unlike
-        if failed is not None and not left and failed.code != "cancelled":
-            left = (f"rollback: {failed.message}",)
+            if ended:
+                left = self._unlike(before, failure)
+            else:  # it ended before it looked
+                ended.append(time.monotonic())
+                left = self._compared(before) or (f"rollback: {failure.message}",)
+        milliseconds = round((ended[0] - began) * 1000)
         self.journal.append("rollback", "failed" if left else "done", left=list(left))
         return left, milliseconds, failed.result if failed else None
 
-    def _compared(self, before: dict[str, Any]) -> tuple[tuple[str, ...], StepFailed | None]:
-        """What isn't as it was, and the failure of the look itself if there was one."""
-        left: tuple[str, ...] = ()
-        failed = None
+    def _look(self) -> list[Path]:
+        return [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
+
+    def _compared(self, before: dict[str, Any]) -> tuple[str, ...]:
+        """What isn't as it was."""
         try:
-            looked = [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
-            seen = self.playbooks("compare", looked, before=before).fingerprints
+            seen = self.playbooks("compare", self._look(), before=before).fingerprints
         except StepFailed as failure:
-            seen = failure.result.fingerprints if failure.result else {}
-            left = (f"compare: {failure.message}",)
-            failed = failure
-        return left + compare.compare_state(before, seen), failed
+            return self._unlike(before, failure)
+        return compare.compare_state(before, seen)
+
+    def _unlike(self, before: dict[str, Any], failure: StepFailed) -> tuple[str, ...]:
+        """What isn't as it was, where the look itself failed."""
+        seen = failure.result.fingerprints if failure.result else {}
+        return (f"compare: {failure.message}", *compare.compare_state(before, seen))
 
     def _mended(self) -> PromotionResult:
         """What was left may be as it was by now; only if it isn't, the playbooks run again."""
-        left, _failed = self._compared(self._before())
-        if left:
+        if self._compared(self._before()):
             return self._back(None)
         return self.finish("rolled-back", (), _("The state is as it was before, compared."))
 
@@ -256,7 +268,12 @@ class Promotion:
     # -- shared
 
     def playbooks(
-        self, label: str, playbooks: Sequence[Path], *, before: Any = None
+        self,
+        label: str,
+        playbooks: Sequence[Path],
+        *,
+        before: Any = None,
+        on_playbook: Callable[[Reached], None] | None = None,
     ) -> PlaybookResult:
         """Run playbooks with the contract's variables. Raises StepFailed, and Stopped
         after Ctrl-C."""
@@ -267,6 +284,7 @@ class Promotion:
             label=label,
             variables=plan.variables(patience=plan.patience if before is not None else 0),
             host_variables=plan.host_variables(before or {}),
+            on_playbook=on_playbook,
         )
         self._ansible += result.milliseconds
         self._hosts = dict(result.hosts)
@@ -276,15 +294,17 @@ class Promotion:
             raise StepFailed(result.code, result.message, result)
         return result
 
-    def _fingerprints(self, result: PlaybookResult, when: str) -> dict[str, Any]:
-        unseen = [host for host in self.plan.hosts if host not in result.fingerprints]
+    def _fingerprints(
+        self, seen: Mapping[str, Any], when: str, result: PlaybookResult | None = None
+    ) -> dict[str, Any]:
+        unseen = [host for host in self.plan.hosts if host not in seen]
         if unseen:
             raise StepFailed(
                 "host-not-seen",
                 _("{hosts}: not looked at ({when}).").format(hosts=", ".join(unseen), when=when),
                 result,
             )
-        return dict(result.fingerprints)
+        return dict(seen)
 
     def _before(self) -> dict[str, Any]:
         record = self.journal.last("snapshot", "done")

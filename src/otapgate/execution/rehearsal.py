@@ -13,8 +13,9 @@ import msgspec
 
 from otapgate.errors import Failed, Usage
 from otapgate.execution.plan import Plan
-from otapgate.execution.promotion import Promotion, StepFailed, Stopped
+from otapgate.execution.promotion import Promotion
 from otapgate.execution.run_state import PromotionResult
+from otapgate.execution.steps import StepFailed, Stopped
 from otapgate.i18n import _
 from otapgate.ledger.predicates import RehearsalCase
 
@@ -59,14 +60,11 @@ def _rehearsed(plan: Plan, promotion: Promotion) -> RehearsalResult:
     why: StepFailed | None = None
     said: tuple[str, ...] = ()
     try:
-        promotion.snapshot()
+        promotion.forward()
     except StepFailed as failure:
-        said = (f"snapshot: {failure.message}",)
-        return _ended(promotion, failure, said, (), 0, touched=False)
-    try:
-        promotion.deploy()
-        promotion.verify()
-    except StepFailed as failure:
+        if not promotion.deploying:
+            said = (f"snapshot: {failure.message}",)
+            return _ended(promotion, failure, said, (), 0, touched=False)
         # going back is still tried, but a deployment that fails proves nothing
         why = failure
         said = (f"deployment: {failure.message}",)

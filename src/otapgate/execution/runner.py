@@ -68,6 +68,17 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     """How many of the playbooks were begun."""
 
 
+class Reached(msgspec.Struct, frozen=True):
+    """Where a run is: one of its playbooks begins."""
+
+    index: int
+    """Of the playbook, from 0."""
+    fingerprints: dict[str, dict[str, Any]]
+    """Host → what was seen there, by whatever came before."""
+    unmatched: str
+    """The playbook before it that had a play without hosts, or ""."""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """What all runs in one environment on behalf of one command have in common."""
 
@@ -92,8 +103,12 @@ def run_playbooks(
     label: str,
     variables: Mapping[str, Any],
     host_variables: Mapping[str, Mapping[str, Any]] | None = None,
+    on_playbook: Callable[[Reached], None] | None = None,
 ) -> PlaybookResult:
     """Run `playbooks`, in order, on the hosts of the environment.
+
+    `on_playbook` is called as each begins. Ansible waits for it in the playbook `GO`, and
+    goes on only when it has returned. What it raises stops Ansible, and is raised here.
 
     Must be called from the main thread, or from one that lives until it returns: the
     kernel ends Ansible when the thread that started it ends. `variables` become extra
@@ -119,9 +134,40 @@ def run_playbooks(
             forks=settings.forks,
             collections=settings.collections,
         )
-        return _run(settings, command, environment, scratch, label)
+        return _run(
+            settings, command, environment, scratch, label, _Pace(scratch, playbooks, on_playbook)
+        )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Pace:
+    """Tells the caller which playbook begins, and Ansible, in `GO`, that it may go on."""
+
+    def __init__(
+        self,
+        scratch: Path,
+        playbooks: Sequence[Path],
+        on_playbook: Callable[[Reached], None] | None,
+    ) -> None:
+        self._word = scratch / inventories.GO_WORD
+        self._playbooks = playbooks
+        self._on_playbook = on_playbook
+        self.error: BaseException | None = None
+        """What the caller raised, or what kept Ansible from hearing."""
+
+    def begun(self, follower: Follower) -> bool:
+        """Whether Ansible may go on with the playbook that begins."""
+        index = follower.playbooks - 1
+        try:
+            if self._on_playbook is not None and self.error is None:
+                self._on_playbook(Reached(index, dict(follower.fingerprints), follower.unmatched))
+            if self._playbooks[index] == inventories.GO and self.error is None:
+                follower.fingerprints.clear()  # what is seen from here on is of after
+                self._word.touch()
+        except BaseException as error:  # raised again once Ansible has stopped
+            self.error = error
+        return self.error is None
 
 
 def prepare_scratch(
@@ -175,6 +221,7 @@ def _run(
     environment: dict[str, str],
     scratch: Path,
     label: str,
+    pace: _Pace,
 ) -> PlaybookResult:
     from ansible_runner.config.runner import RunnerConfig  # type: ignore[import-untyped]
     from ansible_runner.display_callback import __file__ as callback_package  # type: ignore[import-untyped]
@@ -204,12 +251,18 @@ def _run(
         os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
         Interruption(settings.lock) as interruption,
     ):
+
+        def begun() -> None:
+            if not interruption.asked and not pace.begun(follower):
+                interruption.stop()
+
         follower = Follower(
             names,
             SecretsFilter(settings.secrets.values()),
             file,
             settings.on_progress,
             on_outside=interruption.stop,
+            on_playbook=begun,
             connections={
                 name: inventories.connection_variables(settings.environment, name) for name in names
             },
@@ -219,6 +272,8 @@ def _run(
         interruption.reap()
         file.flush()
         os.fsync(file.fileno())
+    if pace.error is not None:
+        raise pace.error
     return _result(
         follower,
         code=runner.rc,

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file imports ansible, which is GPL-3.0-or-later, and so it is itself; see LICENSE.
+# mypy: ignore-errors
+"""Waits, on otapgate's own machine, until otapgate says that Ansible may go on.
+
+Between two playbooks of one run: what came before is first durably recorded. Without a
+word, or where this can't be loaded, nothing that comes after is begun.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+MOMENT = 0.01
+LONGEST = 600
+
+
+class ActionModule(ActionBase):
+    """`otapgate_go:` without arguments; OTAPGATE_GO names the file that is the word."""
+
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        until = time.monotonic() + LONGEST
+        word = Path(os.environ["OTAPGATE_GO"])
+        while not word.exists():
+            if time.monotonic() > until:
+                raise AnsibleActionFail("otapgate didn't say that it may go on")
+            time.sleep(MOMENT)
+        result["changed"] = False
+        return result
