@@ -220,7 +220,9 @@ def planned(
 
 def _tell(event: Event, progress: Progress) -> None:
     """One line for each thing that a host did, as it happens."""
-    if event.kind == "host" and event.outcome != "skipped":
+    if event.kind == "note":
+        progress(event.name)
+    elif event.kind == "host" and event.outcome != "skipped":
         progress(f"  {event.host}: {event.name}: {event.outcome}")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from otapgate import errors
 from otapgate.cli.acting import DryRun, entries_text, findings_text, open_workspace
 from otapgate.cli.output import Reply, confirm, progress
 from otapgate.errors import Exit
-from otapgate.i18n import _
+from otapgate.i18n import _, why
 
 Rel = Annotated[str, typer.Argument(metavar="REL", help=_("app@version or digest prefix."))]
 
@@ -126,15 +128,39 @@ def _went_back(found: dict[str, Any], takes: str) -> str:
     return "\n".join([line for line in [*lines, entries_text(found["entries"])] if line])
 
 
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise errors.Failed(
+            "unwritable",
+            _("{file} can't be written: {error}.").format(file=file, error=why(error)),
+            where=str(file),
+        ) from error
+
+
 def rehearse(
     release: Rel,
     env: Annotated[str, typer.Option("--env", metavar="ENV", help=_("Where it is rehearsed."))],
     faults: Annotated[
-        str, typer.Option("--faults", help=_("Where the deployment is cut: none."))
+        str,
+        typer.Option(
+            "--faults",
+            metavar="none|sample:N|all",
+            help=_("At which tasks the deployment is cut short too, and gone back from."),
+        ),
     ] = "none",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help=_("Write a page of it: every task and every fault.")
+        ),
+    ] = None,
 ) -> Reply:
     from otapgate.acts import rehearsal
 
+    if report is not None:
+        _write(report, "")  # an hour of rehearsing isn't the moment to find out
     with open_workspace() as workspace:
         found, draft = rehearsal.rehearse(workspace, release, env, faults, progress)
         entry = workspace.record(draft)
@@ -144,7 +170,14 @@ def rehearse(
          if ok else _("NOT restored. Rolling back took {seconds} s. Left:")).format(
             seconds=f"{found['seconds_rollback']:.1f}")
     ]  # fmt: skip
-    lines += [f"   {item}" for case in found["cases"] for item in case["left"]]
+    for case in found["cases"]:
+        where = f"{case['index']} {case['task']}, {case['fault']}: " if case["index"] else ""
+        lines += [f"   {where}{item}" for item in case["left"]]
+    if report is not None:
+        from otapgate.cli.rehearsal_page import page
+
+        _write(report, page(release, found))
+        lines.append(_("Written: {file}.").format(file=report))
     if found["message"]:
         lines.append(found["message"])
     lines.append(_("Entry {n}.").format(n=entry))

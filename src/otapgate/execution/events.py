@@ -17,6 +17,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
+from otapgate.execution.faults import Begun
 from otapgate.secrets_filter import SecretsFilter
 
 FINGERPRINT_MODULE = "otapgate_fingerprint"
@@ -40,9 +41,9 @@ _HOST_EVENTS: dict[str, Literal["ok", "failed", "skipped", "unreachable"]] = {
 class Progress(msgspec.Struct, frozen=True):
     """One step of a run, for whoever watches."""
 
-    kind: Literal["playbook", "play", "task", "host"]
+    kind: Literal["playbook", "play", "task", "host", "note"]
     name: str
-    """Of the playbook, play or task."""
+    """Of the playbook, play or task; a note's whole sentence."""
     host: str = ""
     outcome: Literal["", "ok", "changed", "failed", "ignored", "skipped", "unreachable"] = ""
     where: str = ""
@@ -91,6 +92,7 @@ class Follower:
         self._order: list[str] = []
         self.dark: set[str] = set()
         self.playbooks = 0
+        self.tasks: list[Begun] = []
         self.unmatched = ""
         """The playbook of a play for which there was no host; "" if all had one."""
         self.fingerprints: dict[str, dict[str, Any]] = {}
@@ -166,6 +168,7 @@ class Follower:
         elif kind == "playbook_on_play_start":
             self._tell(Progress("play", self._mask(str(data.get("name", "")))))
         elif kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
+            self.tasks.append(Begun(self.playbooks - 1, self._name(data), _where(data)))
             self._tell(Progress("task", self._name(data), where=_where(data)))
         elif kind == "playbook_on_no_hosts_matched":
             self.unmatched = self._playbook

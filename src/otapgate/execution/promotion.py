@@ -19,6 +19,7 @@ from otapgate.errors import Failed, Integrity, OtapgateError, Usage
 from otapgate.execution import compare, runner
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
+from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.inventory import GO
 from otapgate.execution.journal import Journal
 from otapgate.execution.plan import FINGERPRINT, Plan
@@ -124,11 +125,12 @@ class Promotion:
             return self._back(failure) if self.deploying else self._untouched(failure)
         return self.finish("succeeded", (), _("The release runs, complete."))
 
-    def forward(self, first: Step = "snapshot") -> None:
+    def forward(self, first: Step = "snapshot") -> tuple[Begun, ...]:
         """Fingerprint, `snapshot.yml`, `deploy.yml`, `verify.yml`, and completeness by a
         fingerprint again, in one process; Ansible waits before the deployment until the
         journal has what was seen. Or from a later step on. Raises StepFailed; `deploying`
-        then says whether anything may have been touched."""
+        then says whether anything may have been touched. Returns the tasks of
+        `deploy.yml` as Ansible started them."""
         plan = self.plan
         books: dict[Step, list[Path]] = {
             "snapshot": [FINGERPRINT, *plan.playbook("snapshot.yml", optional=True), GO],
@@ -155,6 +157,7 @@ class Promotion:
             on_playbook=on_playbook,
         )
         self._prove(result)
+        return tuple(x for x in result.tasks if len(steps) > 1 and x.playbook == ends[-2] - 1)
 
     def _snapshot_done(self, reached: Reached) -> None:
         """Keep what was seen; from here on the deployment counts as begun. Raises
@@ -274,6 +277,7 @@ class Promotion:
         *,
         before: Any = None,
         on_playbook: Callable[[Reached], None] | None = None,
+        fault: Fault | None = None,
     ) -> PlaybookResult:
         """Run playbooks with the contract's variables. Raises StepFailed, and Stopped
         after Ctrl-C."""
@@ -285,6 +289,7 @@ class Promotion:
             variables=plan.variables(patience=plan.patience if before is not None else 0),
             host_variables=plan.host_variables(before or {}),
             on_playbook=on_playbook,
+            fault=fault,
         )
         self._ansible += result.milliseconds
         self._hosts = dict(result.hosts)

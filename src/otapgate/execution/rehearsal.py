@@ -7,16 +7,20 @@ seen as unfinished and is ended by going back (`Promotion.go_back`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from otapgate.errors import Failed, Usage
+from otapgate.execution import faults as cutting
+from otapgate.execution.events import Progress
+from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.run_state import PromotionResult
 from otapgate.execution.steps import StepFailed, Stopped
-from otapgate.i18n import _
+from otapgate.i18n import _, ngettext
 from otapgate.ledger.predicates import RehearsalCase
 
 
@@ -37,41 +41,118 @@ class RehearsalResult(msgspec.Struct, frozen=True):
 
 def rehearse(plan: Plan, faults: str = "none") -> RehearsalResult:
     """Snapshot, deploy, verify, go back (timed), compare, and let the previous release
-    verify itself. Raises Usage (`faults-unsupported`, `run-exists`)."""
-    if faults != "none":
-        raise Usage(
-            "faults-unsupported",
-            _("Rehearsing with faults ({faults}) isn't supported yet.").format(faults=faults),
-            remedy="--faults none",
-        )
+    verify itself. Then, as `faults` says, deploy again and again, cut short at one task
+    after another, and go back from each. Raises Usage (`faults-unknown`, `run-exists`)."""
+    cutting.check(faults)
     promotion = Promotion(plan, kind="rehearsal")
     if promotion.journal.exists():
         raise Usage("run-exists", _("There is a run in {path} already.").format(path=plan.run_dir))
     promotion.begin()
     try:
-        return _rehearsed(plan, promotion)
+        return _rehearsed(plan, promotion, faults)
     except (Stopped, KeyboardInterrupt):
         return _unfinished(promotion.unfinished())
     except Failed as error:
         return _unfinished(promotion.unfinished(error))
 
 
-def _rehearsed(plan: Plan, promotion: Promotion) -> RehearsalResult:
+def _rehearsed(plan: Plan, promotion: Promotion, faults: str) -> RehearsalResult:
     why: StepFailed | None = None
     said: tuple[str, ...] = ()
+    tasks: tuple[Begun, ...] = ()
+    began = promotion.elapsed()
     try:
-        promotion.forward()
+        tasks = promotion.forward()
     except StepFailed as failure:
         if not promotion.deploying:
             said = (f"snapshot: {failure.message}",)
-            return _ended(promotion, failure, said, (), 0, touched=False)
+            return _ended(promotion, failure, [_whole(said)], (), 0, touched=False)
         # going back is still tried, but a deployment that fails proves nothing
         why = failure
         said = (f"deployment: {failure.message}",)
     left, milliseconds, _failed = promotion.back()
     if plan.previous is not None and plan.previous_tree is not None:
         left += _verified(plan.for_previous())
-    return _ended(promotion, why, said, left, milliseconds)
+    found = [_whole(said + left)]
+    if not found[0].restored:
+        return _ended(promotion, why, found, left, milliseconds)
+    todo = cutting.cases(tasks, plan.playbook("deploy.yml")[0], faults)
+    _foretell(plan, todo, promotion.elapsed() - began)
+    for fault, task in todo:
+        case, took = _cut(promotion, fault, task)
+        found.append(case)
+        milliseconds = max(milliseconds, took)
+        left = case.left
+        if left and not _mended(promotion):
+            break  # what comes after would be judged by what this one left
+        left = ()
+    tried = len(found) - 1
+    if tried < len(todo):
+        found += [_untried(fault, task) for fault, task in todo[tried:]]
+    return _ended(promotion, None, found, left, milliseconds)
+
+
+def _whole(left: tuple[str, ...]) -> RehearsalCase:
+    return RehearsalCase(fault="none", task="", index=0, restored=not left, left=left)
+
+
+def _foretell(plan: Plan, todo: Sequence[tuple[Fault, Begun]], milliseconds: int) -> None:
+    """Say how many cases there are and about how long they will take, before they begin."""
+    if not todo or plan.on_progress is None:
+        return
+    minutes = max(1, round(len(todo) * milliseconds * 0.7 / 60_000))
+    text = ngettext(
+        "{n} case to cut short; that takes about {minutes} min.",
+        "{n} cases to cut short; that takes about {minutes} min.",
+        len(todo),
+    ).format(n=len(todo), minutes=minutes)
+    plan.on_progress(Progress("note", text))
+
+
+def _cut(promotion: Promotion, fault: Fault, task: Begun) -> tuple[RehearsalCase, int]:
+    """One deployment cut short and gone back from; also how long that took (ms)."""
+    promotion.journal.append("deploy", "begun", fault=fault.kind, index=fault.index)
+    label = f"{fault.kind}-{fault.index:03}"
+    try:
+        struck = promotion.playbooks(label, [fault.playbook], fault=fault).struck
+    except StepFailed as failure:  # as it should
+        struck = failure.result is not None and failure.result.struck
+    left, milliseconds, _failed = promotion.back()
+    if not struck and fault.kind == "kill":
+        left = (*left, "the deployment wasn't cut short here")
+    case = RehearsalCase(
+        fault=fault.kind,
+        task=task.name,
+        index=fault.index,
+        restored=not left,
+        left=left,
+    )
+    if promotion.plan.on_progress is not None:
+        words = _("restored") if case.restored else "; ".join(left)
+        promotion.plan.on_progress(
+            Progress("note", f"{fault.index} {task.name}, {fault.kind}: {words}")
+        )
+    return case, milliseconds
+
+
+def _mended(promotion: Promotion) -> bool:
+    """After a case that left something: whether a whole deployment, gone back from, brings
+    the state back, as it did in the beginning."""
+    try:
+        promotion.playbooks("mend", promotion.plan.playbook("deploy.yml"))
+    except StepFailed:
+        return False
+    return not promotion.back()[0]
+
+
+def _untried(fault: Fault, task: Begun) -> RehearsalCase:
+    return RehearsalCase(
+        fault=fault.kind,
+        task=task.name,
+        index=fault.index,
+        restored=False,
+        left=("not tried: the state before couldn't be brought back",),
+    )
 
 
 def _verified(previous: Plan) -> tuple[str, ...]:
@@ -86,21 +167,27 @@ def _verified(previous: Plan) -> tuple[str, ...]:
 def _ended(
     promotion: Promotion,
     why: StepFailed | None,
-    said: tuple[str, ...],
+    cases: Sequence[RehearsalCase],
     left: tuple[str, ...],
     milliseconds: int,
     *,
     touched: bool = True,
 ) -> RehearsalResult:
-    """`said` is why the rehearsal proves nothing, `left` what didn't come back."""
-    restored = not (said or left)
+    """`left` is what is still not as it was; a case may have left what was mended since."""
+    restored = all(case.restored for case in cases)
+    said = [item for case in cases for item in case.left]
+    bad = sum(not case.restored for case in cases[1:])
     if restored:
         message = _("Deployed and rolled back; the state is as it was.")
+    elif bad:
+        message = _("Cut short {n} times, {bad} times the state didn't come back: {what}").format(
+            n=len(cases) - 1, bad=bad, what="; ".join(list(dict.fromkeys(said))[:5])
+        )
     elif left:
         message = _("The state was not restored: {what}").format(what="; ".join(left[:5]))
     else:
         message = _("The state is as it was, but this proves nothing: {what}").format(
-            what="; ".join(said)
+            what="; ".join(said[:5])
         )
     result = promotion.finish(
         "failed" if left else "rolled-back", left, message, why=why, touched=touched
@@ -109,7 +196,7 @@ def _ended(
         outcome="restored" if restored else "not-restored",
         milliseconds_rollback=milliseconds,
         milliseconds=result.milliseconds,
-        cases=(RehearsalCase(fault="none", task="", index=0, restored=restored, left=said + left),),
+        cases=tuple(cases),
         evidence=result.evidence,
         message=message,
         code=result.code or ("" if restored else "not-restored"),

@@ -24,9 +24,10 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
+from otapgate.execution import faults, tether
 from otapgate.execution import inventory as inventories
-from otapgate.execution import tether
 from otapgate.execution.events import Follower, Progress
+from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.interruption import Interruption
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
@@ -66,6 +67,10 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     """Slug of what went wrong: `playbook-failed`, `host-unreachable`, `host-outside`, …"""
     reached: int = 0
     """How many of the playbooks were begun."""
+    tasks: tuple[Begun, ...] = ()
+    """Every task that was started, in order."""
+    struck: bool = False
+    """Whether the fault that was asked for happened."""
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -104,11 +109,13 @@ def run_playbooks(
     variables: Mapping[str, Any],
     host_variables: Mapping[str, Mapping[str, Any]] | None = None,
     on_playbook: Callable[[Reached], None] | None = None,
+    fault: Fault | None = None,
 ) -> PlaybookResult:
     """Run `playbooks`, in order, on the hosts of the environment.
 
     `on_playbook` is called as each begins. Ansible waits for it in the playbook `GO`, and
     goes on only when it has returned. What it raises stops Ansible, and is raised here.
+    `fault` cuts the run short.
 
     Must be called from the main thread, or from one that lives until it returns: the
     kernel ends Ansible when the thread that started it ends. `variables` become extra
@@ -134,9 +141,10 @@ def run_playbooks(
             forks=settings.forks,
             collections=settings.collections,
         )
-        return _run(
-            settings, command, environment, scratch, label, _Pace(scratch, playbooks, on_playbook)
-        )
+        environment |= faults.variables(fault, scratch)
+        pace = _Pace(scratch, playbooks, on_playbook)
+        result = _run(settings, command, environment, scratch, label, pace)
+        return msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -242,7 +250,8 @@ def _run(
     # ansible-runner starts from our own environment and adds to it; none of that counts
     config.env = {
         **environment,
-        "ANSIBLE_CALLBACK_PLUGINS": str(Path(callback_package).parent / "callback"),
+        "ANSIBLE_CALLBACK_PLUGINS": f"{Path(callback_package).parent / 'callback'}"
+        f":{faults.CALLBACKS}",
         "AWX_ISOLATED_DATA_DIR": config.artifact_dir,
     }
     config.command = command
@@ -312,6 +321,7 @@ def _result(
         message=message,
         code=slug,
         reached=follower.playbooks,
+        tasks=tuple(follower.tasks),
     )
 
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file imports ansible, which is GPL-3.0-or-later, and so it is itself; see LICENSE.
+# mypy: ignore-errors
+"""Cuts a rehearsed deployment short where one of its tasks begins.
+
+OTAPGATE_FAULT is JSON: `playbook` (absolute path), `index` (of the task, from 1, in the
+order in which Ansible starts them), `fault` (kill, fail or unreachable), and `mark`, a file
+that is made when it happens. What ran before the task stays done; the task itself doesn't
+begin. Killed means so: Ansible cleans nothing up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+    name: otapgate_fault
+    type: notification
+    short_description: Cuts a rehearsed deployment short
+    description: Used by otapgate when it rehearses a rollback.
+"""
+
+
+class CallbackModule(CallbackBase):
+    """Counts the tasks of one playbook."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "otapgate_fault"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, display=None, options=None):
+        super().__init__(display=display, options=options)
+        self._wanted = json.loads(os.environ["OTAPGATE_FAULT"])
+        self._here = False
+        self._count = 0
+
+    def v2_playbook_on_start(self, playbook):
+        self._here = os.path.abspath(playbook._file_name) == self._wanted["playbook"]  # noqa: PTH100
+
+    def v2_playbook_on_task_start(self, task, is_conditional):  # noqa: ARG002
+        self._begins(task)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        self._begins(task)
+
+    def _begins(self, task):
+        if not self._here:
+            return
+        self._count += 1
+        if self._count != self._wanted["index"]:
+            return
+        fault = self._wanted["fault"]
+        if fault == "kill":
+            Path(self._wanted["mark"]).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        # The task is given to the workers after this; otapgate_fault does the rest.
+        task.action = "otapgate_fault"
+        task.args = {"kind": fault, "mark": self._wanted["mark"]}

@@ -1,0 +1,43 @@
+"""The page of a rehearsal: every task and fault, nothing in it taken for HTML."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from otapgate.cli.rehearsal_page import page
+
+
+def case(fault: str, index: int, task: str, *left: str) -> dict[str, Any]:
+    return {"fault": fault, "index": index, "task": task, "restored": not left, "left": left}
+
+
+FOUND = {
+    "id": "rehearsal-1",
+    "outcome": "not-restored",
+    "environment": "site-T",
+    "seconds_rollback": 4.25,
+    "message": "Cut short 3 times.",
+    "evidence": "sha256:00",
+    "cases": [
+        case("none", 0, ""),
+        case("kill", 1, "Copy"),
+        case("fail", 1, "Copy", "web: path /srv/<b>x</b>: file was added"),
+        case("kill", 2, "Migrate"),
+    ],
+}
+
+
+def test_every_task_is_a_row_and_every_fault_a_column() -> None:
+    text = page("site@2.0", FOUND)
+    rows = re.findall(r"<tr><th scope=\"row\">(.*?)</th>(.*?)</tr>", text, re.DOTALL)
+    assert [name for name, _cells in rows] == ["whole deployment", "1. Copy", "2. Migrate"]
+    cells = [re.findall(r"<td(?: class=\"(\w+)\")?>", inner) for _name, inner in rows]
+    assert cells == [["good", "", "", ""], ["", "good", "bad", ""], ["", "good", "", ""]]
+    assert "4.2 s" in text
+
+
+def test_what_a_host_says_is_text() -> None:
+    text = page("site@2.0", FOUND)
+    assert "/srv/&lt;b&gt;x&lt;/b&gt;" in text
+    assert "<b>x" not in text
