@@ -21,6 +21,7 @@ from typing import Any
 from otapgate.landscape.model import Environment
 
 LIBRARY = Path(__file__).parent / "ansible" / "library"
+MODULE_UTILS = Path(__file__).parent / "ansible" / "module_utils"
 LOCALE = "C.UTF-8"
 LARGEST_RESULT = 1 << 30
 """Characters of one task's result that ansible-runner passes on; its own limit of
@@ -122,6 +123,7 @@ def process_environment(
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
+        "ANSIBLE_MODULE_UTILS": str(MODULE_UTILS),
         # a role that isn't in the release would be one that nobody has read
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),
