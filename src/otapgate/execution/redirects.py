@@ -118,11 +118,18 @@ def _hides_ours(path: Path, inside: tuple[str, ...]) -> bool:
     below as well, by the name before the first dot and with or without a `_` before it."""
     if not {"library", "module_utils"} & set(inside):
         return inside[-1:] == (_COLLECTIONS,) and path.name.lower() == "ansible"
-    name = path.name.partition(".")[0].lstrip("_").lower()
-    if name.startswith("otapgate"):
+    below = _below(path, inside)
+    names = [one.partition(".")[0].lstrip("_").lower() for one in below]
+    if any(name.startswith("otapgate") for name in names):
         return True
-    below = inside[inside.index("module_utils") + 1 :] if "module_utils" in inside else None
-    return below == () and not _is_collection(inside) and name in _parts_of_ansible()
+    ours = "module_utils" in inside and not _is_collection(inside)
+    return ours and path.is_file() and names[0] in _parts_of_ansible()
+
+
+def _below(path: Path, inside: tuple[str, ...]) -> tuple[str, ...]:
+    """The path below the folder of modules, or of their parts."""
+    start = next(at for at, one in enumerate(inside) if one in ("library", "module_utils"))
+    return (*inside[start + 1 :], path.name)
 
 
 @cache
