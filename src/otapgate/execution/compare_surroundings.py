@@ -16,6 +16,7 @@ WORDS = {
     "accounts": "account",
     "groups": "group",
 }
+_PLACES = {"accounts": "/etc/passwd", "groups": "/etc/group"}
 _JOB = re.compile(r"(?P<told>.*) \[(?P<path>.*) [0-9a-f]{8}\]\Z", re.DOTALL)
 
 
@@ -37,7 +38,7 @@ def compare_surroundings(old: Any, new: Any) -> Iterator[str]:
             yield f"cron job {short(told)} {_times(was, now)} ({short(path)})"
     for part, word in WORDS.items():
         for name, was, now in both(old.get(part), new.get(part)):
-            if was != now and not _below(name, unread):
+            if was != now and not _below(_PLACES.get(part, name), unread):
                 yield f"{word} {short(name)}: {happened(was, now)}"
     heard, hears = _list(old, "listening"), _list(new, "listening")
     for address in sorted({*heard} ^ {*hears}):
