@@ -101,8 +101,10 @@ def test_each_change_is_named(
 
 
 def test_a_restored_dump_is_the_same(server: servers.Server, name: str) -> None:
-    command = [servers.program("mariadb-dump", "mysqldump"), "--no-defaults", "--routines",
+    command = [servers.program("mariadb-dump", "mysqldump"), "--no-defaults", "--routines", "--hex-blob",
                f"--socket={server.socket}", "-uroot", name]  # fmt: skip
+    # a dump writes a FLOAT in six digits, which is a difference, and would be named
+    server.mysql(name, "UPDATE party SET mark = ROUND(mark)")
     before = look(server.mariadb(name))
     dump = servers.run(command)
     server.mysql(name, "DROP TABLE child; DROP TABLE party; DROP SEQUENCE tickets;"
@@ -124,7 +126,7 @@ def test_one_row_among_a_hundred_thousand_is_counted(server: servers.Server, nam
 
 def test_a_password_opens_it_and_isnt_repeated(server: servers.Server, name: str) -> None:
     url = f"mysql://reader@127.0.0.1:{server.port}/nowhere"
-    server.mysql("", "GRANT SELECT ON *.* TO reader@127.0.0.1")
+    server.mysql("", "GRANT SELECT ON *.* TO reader@localhost")
     assert look(url, "geheim-woord")["web"]["databases"]["db"] == {"absent": True}
     wrong = look(url, "ander-woord")
     assert "Access denied" in compare.unreadable(wrong)[0]
