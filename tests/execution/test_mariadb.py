@@ -101,8 +101,8 @@ def test_each_change_is_named(
 
 
 def test_a_restored_dump_is_the_same(server: servers.Server, name: str) -> None:
-    command = [servers.program("mariadb-dump", "mysqldump"), "--no-defaults", "--routines", "--hex-blob",
-               f"--socket={server.socket}", "-uroot", name]  # fmt: skip
+    command = [servers.program("mariadb-dump", "mysqldump"), "--no-defaults", "--routines",
+               "--hex-blob", f"--socket={server.socket}", "-uroot", name]  # fmt: skip
     # a dump writes a FLOAT in six digits, which is a difference, and would be named
     server.mysql(name, "UPDATE party SET mark = ROUND(mark)")
     before = look(server.mariadb(name))
