@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import runpy
 import socket
 import sqlite3
 from pathlib import Path
@@ -15,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otapgate.execution import compare
-from otapgate.execution.inventory import LIBRARY
-
-MODULE = runpy.run_path(str(LIBRARY / "otapgate_fingerprint.py"))
+from otapgate.execution.ansible.module_utils.otapgate_state import rows
+from otapgate.execution.ansible.module_utils.otapgate_state.look import fingerprint
+from otapgate.execution.ansible.module_utils.otapgate_state.sqlite_database import sqlite_table
 
 
 def look(**spec: Any) -> dict[str, dict[str, Any]]:
-    seen: dict[str, Any] = MODULE["fingerprint"](spec)
+    seen: dict[str, Any] = fingerprint(spec)
     return {"web": seen}
 
 
@@ -172,7 +171,7 @@ def test_a_database_in_use_is_read_as_one_transaction_sees_it(tmp_path: Path) ->
 
 
 def test_large_tables_are_compared_too(tmp_path: Path) -> None:
-    many = MODULE["ROWS_KEPT"] + 10
+    many = rows.EACH + 10
     url = database(
         tmp_path / "d.sqlite",
         "CREATE TABLE t (a)",
@@ -182,7 +181,10 @@ def test_large_tables_are_compared_too(tmp_path: Path) -> None:
     before = look(databases=[{"url": url}])
     database(tmp_path / "d.sqlite", f"UPDATE t SET a = 0 WHERE a = {many}")
     left = differences(before, look(databases=[{"url": url}]))
-    assert left == (f"web: table t: rows differ ({many} → {many})",)
+    assert left in (
+        ("web: table t: at least 1 row differs",),
+        ("web: table t: at least 2 rows differ",),
+    )
 
 
 def test_a_file_that_is_no_database_is_never_called_restored(tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_a_tables_digest_is_that_of_its_rows_as_a_multiset(rows: list[Any], seed
         base = sqlite3.connect(":memory:")
         base.execute("CREATE TABLE t (a, b)")
         base.executemany("INSERT INTO t VALUES (?, ?)", content)
-        said: dict[str, Any] = MODULE["sqlite_table"](base, "t", "x")
+        said: dict[str, Any] = sqlite_table(base, "t", "x")
         base.close()
         return said
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import subprocess
 import sys
 import zipfile
@@ -14,12 +13,10 @@ from typing import Any
 import pytest
 
 from otapgate.errors import BadInput
+from otapgate.execution.ansible.module_utils.otapgate_state.look import fingerprint
 from otapgate.execution.completeness import Expected, completeness
-from otapgate.execution.inventory import LIBRARY
 from otapgate.execution.wheels import read_wheel, read_wheels
 from otapgate.release.manifest import Install
-
-MODULE = runpy.run_path(str(LIBRARY / "otapgate_fingerprint.py"))
 
 
 def wheel(folder: Path, name: str, version: str) -> Path:
@@ -81,7 +78,7 @@ def check(folder: Path, ignore: tuple[str, ...] = ()) -> Any:
     place = Install(str(folder / "venv"), "wheels", "artifacts/wheels", ignore)
     expected = [Expected(place, wheels=read_wheels(folder / "wheels"))]
     spec = {"installs": [{"root": place.root, "kind": "wheels", "ignore": list(ignore)}]}
-    return completeness(expected, {"web": MODULE["fingerprint"](spec)}, ["web"])
+    return completeness(expected, {"web": fingerprint(spec)}, ["web"])
 
 
 def site(folder: Path) -> Path:
@@ -172,8 +169,8 @@ def test_files_are_compared_with_modes_that_matter(tmp_path: Path) -> None:
     place = Install(str(tmp_path), "files", "artifacts/x")
     expected = [Expected(place, files={"run": digest}, executable=("run",))]
     spec = {"installs": [{"root": str(tmp_path), "kind": "files"}]}
-    said = completeness(expected, {"web": MODULE["fingerprint"](spec)}, ["web"])
+    said = completeness(expected, {"web": fingerprint(spec)}, ["web"])
     assert said.different == (f"web: {tmp_path}/run (not executable)",)
     (tmp_path / "run").chmod(0o755)
-    said = completeness(expected, {"web": MODULE["fingerprint"](spec)}, ["web"])
+    said = completeness(expected, {"web": fingerprint(spec)}, ["web"])
     assert said.outcome == "complete"

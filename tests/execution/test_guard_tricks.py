@@ -306,3 +306,41 @@ def _named(value: Any) -> set[str]:
                 found |= {str(one["name"]) for one in item if "name" in one}
             found |= _named(item)
     return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "library/otapgate_fingerprint.py",
+        "library/otapgate_fingerprint",
+        "library/_otapgate_fingerprint.sh",
+        "library/deep/otapgate_fingerprint.py",
+        "roles/app/library/otapgate_fingerprint.py",
+        "module_utils/otapgate_state/look.py",
+        "roles/app/module_utils/otapgate_state.py",
+        "module_utils/basic.py",
+        "module_utils/common/text/x.py",
+        "roles/app/module_utils/_internal/__init__.py",
+        "collections/ansible_collections/ansible/builtin/plugins/modules/x.py",
+    ],
+)
+def test_nothing_may_stand_in_for_what_looks_at_the_hosts(tmp_path: Path, name: str) -> None:
+    """Ansible would take it before otapgate's own: a release could then say itself that
+    its hosts are as they were."""
+    path = tmp_path / "playbooks" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    found = scan_playbooks(tmp_path / "playbooks")
+    assert any("take this for a part of" in one.message for one in found), found
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["library/agenda.py", "module_utils/agenda.py", "roles/app/library/agenda.py",
+     "collections/ansible_collections/school/agenda/plugins/module_utils/basic.py"],
+)  # fmt: skip
+def test_a_releases_own_modules_may_be_there(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "playbooks" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert scan_playbooks(tmp_path / "playbooks") == []

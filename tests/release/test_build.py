@@ -329,3 +329,23 @@ def test_pydantic_is_not_loaded_before_a_file_is_read() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("oracle://u@h/x", "no database that can be compared"),
+        ("postgresql://u:geheim@h/x", "may hold no password"),
+        ("mariadb://u@h/x?password=geheim", "may hold no password"),
+    ],
+)
+def test_a_database_that_cant_be_compared_is_named_by_line(
+    release_file: Path, tmp_path: Path, url: str, message: str
+) -> None:
+    edit(release_file, "sqlite:///{{ root }}/db.sqlite", url)
+    line = next(n for n, one in enumerate(release_file.read_text().splitlines(), 1) if url in one)
+    problem = only(check_file(release_file, tmp_path))
+    assert message in problem.message
+    assert problem.line == line
+    if "geheim" in url:
+        assert "geheim" not in str(problem)

@@ -8,15 +8,15 @@ is treated as possibly missing or of another type.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from otapgate.execution.compare_database import compare_database
+from otapgate.execution.compare_surroundings import compare_surroundings
+from otapgate.execution.differences import both, happened, short
+
 MOST = 200
 """No more differences than this are listed; the rest is counted."""
-SHOWN = 200
-"""Characters of a value that are shown."""
-
 Fingerprints = Mapping[str, Mapping[str, Any]]
 
 
@@ -39,17 +39,22 @@ def unreadable(fingerprints: Fingerprints) -> tuple[str, ...]:
     found = []
     for host, seen in sorted(fingerprints.items()):
         if "error" in seen:
-            found.append(f"{host}: {_short(seen['error'])}")
+            found.append(f"{host}: {short(seen['error'])}")
         for url, said in _part(seen, "databases").items():
             if "error" in said:
-                found.append(f"{host}: database {url}: {_short(said['error'])}")
+                found.append(f"{host}: database {url}: {short(said['error'])}")
         for url, said in _part(seen, "http").items():
             if "error" in said:
-                found.append(f"{host}: {url}: {_short(said['error'])}")
+                found.append(f"{host}: {url}: {short(said['error'])}")
+        for name, said in _part(seen, "services").items():
+            if "error" in said:
+                found.append(f"{host}: service {name}: {short(said['error'])}")
+        if "error" in _part(seen, "packages"):
+            found.append(f"{host}: packages: {short(_part(seen, 'packages')['error'])}")
         for path, entries in _part(seen, "paths").items():
             for relative, entry in entries.items():
                 if entry.get("type") == "unreadable":
-                    found.append(f"{host}: {_joined(path, relative)}: {_short(entry.get('error'))}")
+                    found.append(f"{host}: {_joined(path, relative)}: {short(entry.get('error'))}")
     return capped(found)
 
 
@@ -63,19 +68,23 @@ def capped(items: list[str]) -> tuple[str, ...]:
 def _host(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     for seen in (before, after):
         if "error" in seen:
-            yield _short(seen["error"])
+            yield short(seen["error"])
             return
     for path, old, new in _pairs(before, after, "paths"):
-        for relative, one, other in _both(old, new):
+        for relative, one, other in both(old, new):
             yield from _entry(_joined(path, relative), one, other)
     for url, old, new in _pairs(before, after, "databases"):
-        yield from _database(url, old, new)
+        yield from compare_database(url, old, new)
     for url, old, new in _pairs(before, after, "http"):
         yield from _answer(url, old, new)
     for port in sorted({*before.get("ports", {}), *after.get("ports", {})}):
         was, now = before.get("ports", {}).get(port), after.get("ports", {}).get(port)
         if was != now:
             yield f"port {port}: {was} → {now}"
+    for name, old, new in _pairs(before, after, "services"):
+        yield from _service(name, old, new)
+    yield from _packages(_part(before, "packages"), _part(after, "packages"))
+    yield from compare_surroundings(before.get("surroundings"), after.get("surroundings"))
     yield from _installs(before.get("installs", []), after.get("installs", []))
 
 
@@ -94,47 +103,37 @@ def _entry(path: str, old: Any, new: Any) -> Iterator[str]:
     else:
         for key in ("mode", "owner", "group", "target"):
             if old.get(key) != new.get(key):
-                yield f"path {path}: {key} {_short(old.get(key))} → {_short(new.get(key))}"
+                yield f"path {path}: {key} {short(old.get(key))} → {short(new.get(key))}"
         if (old.get("sha256"), old.get("size")) != (new.get("sha256"), new.get("size")):
             yield f"path {path}: content differs ({old.get('size')} → {new.get('size')} bytes)"
 
 
-def _database(url: str, old: Any, new: Any) -> Iterator[str]:
+def _service(name: str, old: Any, new: Any) -> Iterator[str]:
     for seen in (old, new):
-        if seen is None or "error" in seen:
-            yield f"database {url}: {_short((seen or {}).get('error', 'not looked at'))}"
+        if not isinstance(seen, dict) or "error" in seen:
+            yield f"service {name}: {short((seen or {}).get('error', 'not looked at'))}"
             return
-    if bool(old.get("absent")) != bool(new.get("absent")):
-        yield f"database {url}: {'was added' if old.get('absent') else 'is gone'}"
-        return
-    for table, was, now in _both(old.get("tables", {}), new.get("tables", {})):
-        if was is None or now is None:
-            yield f"table {table}: {'was added' if was is None else 'is gone'} ({url})"
-        else:
-            yield from _table(table, was, now)
-    for name, was, now in _both(old.get("objects", {}), new.get("objects", {})):
-        if was != now:
-            what = "was added" if was is None else "is gone" if now is None else "differs"
-            yield f"{name}: {what} ({url})"
+    for key, was, now in both(old, new):
+        if key == "files":
+            for path, one, other in both(was, now):
+                if one != other:
+                    yield f"service {name}: {path} {happened(one, other)}"
+        elif was != now:
+            yield f"service {name}: {key} {short(was)} → {short(now)}"
 
 
-def _table(table: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    changed = False
-    for column, was, now in _both(old.get("columns", {}), new.get("columns", {})):
-        if was != now:
-            changed = True
-            what = "was added" if was is None else "is gone" if now is None else "differs"
-            yield f"column {column} of table {table}: {what}"
-    if not changed and old.get("sql") != new.get("sql"):
-        yield f"table {table}: its definition differs"
-    if (old.get("rows"), old.get("digest")) == (new.get("rows"), new.get("digest")):
+def _packages(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    if not old and not new:
         return
-    if "each" in old and "each" in new and not changed:
-        was, now = Counter(old["each"]), Counter(new["each"])
-        count = max((was - now).total(), (now - was).total())
-        yield f"table {table}: {count} {'row differs' if count == 1 else 'rows differ'}"
-    elif not changed or old.get("rows") != new.get("rows"):
-        yield f"table {table}: rows differ ({old.get('rows')} → {new.get('rows')})"
+    for seen in (old, new):
+        if "error" in seen or "found" not in seen:
+            yield f"packages: {short(seen.get('error', 'not looked at'))}"
+            return
+    for name, was, now in both(old["found"], new["found"]):
+        if was is not None and now is not None and was != now:
+            yield f"package {name}: {short(was)} → {short(now)}"
+        elif was != now:
+            yield f"package {name}: {happened(was, now)}"
 
 
 def _answer(url: str, old: Any, new: Any) -> Iterator[str]:
@@ -154,7 +153,7 @@ def _installs(old: list[Any], new: list[Any]) -> Iterator[str]:
     by_root = {item.get("root"): item for item in old}
     for item in new:
         was = by_root.pop(item.get("root"), {})
-        for name, one, other in _both(was.get("files", {}), item.get("files", {})):
+        for name, one, other in both(was.get("files", {}), item.get("files", {})):
             if one != other and "__pycache__" not in name:
                 what = "was added" if one is None else "is gone" if other is None else "differs"
                 yield f"installed {_joined(str(item.get('root')), name)}: {what}"
@@ -170,19 +169,8 @@ def _part(seen: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _pairs(
     before: Mapping[str, Any], after: Mapping[str, Any], name: str
 ) -> Iterator[tuple[str, Any, Any]]:
-    return _both(_part(before, name), _part(after, name))
-
-
-def _both(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    old, new = old or {}, new or {}
-    for key in sorted({*old, *new}):
-        yield key, old.get(key), new.get(key)
+    return both(_part(before, name), _part(after, name))
 
 
 def _joined(path: str, relative: str) -> str:
     return path if relative == "." else f"{path.rstrip('/')}/{relative}"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

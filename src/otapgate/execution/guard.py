@@ -89,6 +89,19 @@ def check_release(plan: Plan) -> list[Problem]:
         *scan_texts(
             msgspec.to_builtins((plan.manifest.state, plan.manifest.installs)), "release.yml"
         ),
+        *(
+            Problem(
+                _("{environment} has no secret {name}, the password of {url}.").format(
+                    environment=plan.environment.name, name=one.password, url=one.url
+                ),
+                "release.yml",
+                remedy=_("Put {name} below the environment's 'secrets:'.").format(
+                    name=one.password
+                ),
+            )
+            for one in plan.manifest.state.databases
+            if one.password and one.password not in plan.environment.secrets
+        ),
     ]
 
 

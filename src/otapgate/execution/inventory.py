@@ -26,6 +26,7 @@ GO = Path(__file__).parent / "ansible" / "go.yml"
 """The playbook in which Ansible waits for otapgate to have recorded what came before."""
 GO_WORD = "go"
 """Name of the file, in the scratch folder, for which it waits."""
+MODULE_UTILS = Path(__file__).parent / "ansible" / "module_utils"
 LOCALE = "C.UTF-8"
 LARGEST_RESULT = 1 << 30
 """Characters of one task's result that ansible-runner passes on; its own limit of
@@ -128,6 +129,7 @@ def process_environment(
         "ANSIBLE_LIBRARY": str(LIBRARY),
         "ANSIBLE_ACTION_PLUGINS": str(ACTIONS),
         "OTAPGATE_GO": str(scratch / GO_WORD),
+        "ANSIBLE_MODULE_UTILS": str(MODULE_UTILS),
         # a role that isn't in the release would be one that nobody has read
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),

@@ -29,6 +29,10 @@ PATIENCE_SECONDS = 30
 """How long services may take, after going back, to answer as before."""
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
+_WORD = re.compile(r"[a-z-]{1,40}\Z")
+_ADDRESS = re.compile(r"[0-9a-f.:]{2,45} \d{1,5}\Z")
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}\Z")
+_SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -108,6 +112,7 @@ class Plan(msgspec.Struct, frozen=True):
                 "patience": patience,
                 "expect": "{{ otapgate_expect }}",
             },
+            "otapgate_fingerprint_passwords": _passwords(self.manifest),
         }
 
     def for_previous(self) -> Plan:
@@ -182,12 +187,29 @@ def _spec(manifest: Manifest) -> dict[str, Any]:
             for one in manifest.state.http
         ],
         "ports": list(manifest.state.ports),
+        "services": list(manifest.state.services),
+        "packages": list(manifest.state.packages),
+        # not on otapgate's own machine, where others install and configure things meanwhile
+        "surroundings": "{{ ansible_connection != 'local' }}"
+        if manifest.state.surroundings
+        else False,
+        # otapgate's own machine isn't one host's alone: others open and close ports there
+        "listening": "{{ ansible_connection != 'local' }}",
         "installs": [
             {"root": one.root, "kind": one.kind, "ignore": list(one.ignore)}
             for one in manifest.installs
         ],
     }
     return state
+
+
+def _passwords(manifest: Manifest) -> list[str]:
+    """For every database the template of its password; the guard holds that each is the
+    name of a secret of the environment."""
+    return [
+        "{{ " + one.password + " }}" if _SECRET.match(one.password) else ""
+        for one in manifest.state.databases
+    ]
 
 
 def _expected(seen: Any) -> dict[str, Any]:
@@ -208,4 +230,20 @@ def _expected(seen: Any) -> dict[str, Any]:
         for key, state in seen.get("ports", {}).items()
         if key.isdigit() and state in ("open", "closed")
     }
-    return {"http": http, "ports": ports}
+    services = {
+        key: {
+            name: value
+            for name, value in said.items()
+            if name in ("active", "sub") and isinstance(value, str) and _WORD.match(value)
+        }
+        for key, said in seen.get("services", {}).items()
+        if _UNIT.match(key) and isinstance(said, dict)
+    }
+    expected: dict[str, Any] = {"http": http, "ports": ports, "services": services}
+    around = seen.get("surroundings")
+    heard = around.get("listening") if isinstance(around, dict) else None
+    if isinstance(heard, list):
+        expected["listening"] = [
+            one for one in heard if isinstance(one, str) and _ADDRESS.match(one)
+        ]
+    return expected

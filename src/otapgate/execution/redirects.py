@@ -10,8 +10,10 @@ its own can't be seen here, which is why releases are reviewed and signed.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,14 @@ def scan_playbooks(
         elif _runs_here(path, inside):
             found.append(
                 Problem(_("Plugins run on otapgate's own machine and may go anywhere."), relative)
+            )
+        elif _hides_ours(path, inside):
+            found.append(
+                Problem(
+                    _("Ansible would take this for a part of otapgate or of Ansible itself."),
+                    relative,
+                    remedy=_("Give it a name of its own."),
+                )
             )
         elif path.is_file() and path.name == "ansible.cfg":
             found.append(Problem(_("An ansible.cfg would change how hosts are reached."), relative))
@@ -99,6 +109,36 @@ def _runs_here(path: Path, inside: tuple[str, ...]) -> bool:
     rest = inside[inside.index(_COLLECTIONS) + 1 :] if _COLLECTIONS in inside else inside
     sent = rest[2:4] == ("plugins", "module_utils")
     return path.name == "__init__.py" and not sent and not _is_idle(path)
+
+
+def _hides_ours(path: Path, inside: tuple[str, ...]) -> bool:
+    """Whether Ansible would find it before otapgate's own module, or one of the parts (of
+    otapgate or of ansible-core) that this is made of, and so let a release say itself what
+    is on its hosts. Ansible looks beside the playbooks and in roles first, in folders
+    below as well, by the name before the first dot and with or without a `_` before it."""
+    if not {"library", "module_utils"} & set(inside):
+        return inside[-1:] == (_COLLECTIONS,) and path.name.lower() == "ansible"
+    below = _below(path, inside)
+    names = [one.partition(".")[0].lstrip("_").lower() for one in below]
+    if any(name.startswith("otapgate") for name in names):
+        return True
+    ours = "module_utils" in inside and not _is_collection(inside)
+    return ours and path.is_file() and names[0] in _parts_of_ansible()
+
+
+def _below(path: Path, inside: tuple[str, ...]) -> tuple[str, ...]:
+    """The path below the folder of modules, or of their parts."""
+    start = next(at for at, one in enumerate(inside) if one in ("library", "module_utils"))
+    return (*inside[start + 1 :], path.name)
+
+
+@cache
+def _parts_of_ansible() -> frozenset[str]:
+    """Names in ansible-core's module_utils, which a release's own would hide."""
+    spec = importlib.util.find_spec("ansible.module_utils")
+    places = [] if spec is None else list(spec.submodule_search_locations or ())
+    names = (item.name.partition(".")[0] for place in places for item in Path(place).iterdir())
+    return frozenset(name.lstrip("_").lower() for name in names if name != "__init__.py")
 
 
 def _is_idle(path: Path) -> bool:

@@ -32,6 +32,8 @@ class DatabaseState(Value, frozen=True):
     """A template over the environment's variables: `sqlite:///{{ database }}`."""
     ignore: tuple[str, ...] = ()
     """Tables (fnmatch patterns) that may differ: sessions, logs, caches."""
+    password: str = ""
+    """Name of the environment's secret that is the password, or "" where none is needed."""
 
 
 class HttpState(Value, frozen=True):
@@ -55,6 +57,13 @@ class State(Value, frozen=True):
     http: tuple[HttpState, ...] = ()
     ports: tuple[str, ...] = ()
     """TCP ports on the host that must be open, or closed, as they were."""
+    services: tuple[str, ...] = ()
+    """Units of systemd whose state and definition must be as they were."""
+    packages: tuple[str, ...] = ()
+    """Patterns of the system's packages that must be there in the same version."""
+    surroundings: bool = True
+    """Whether what nobody declared is compared too: scheduled jobs, units, accounts,
+    sudo rules, package sources and listening ports."""
 
 
 class Install(Value, frozen=True):
@@ -90,11 +99,23 @@ class Manifest(Value, frozen=True):
 
     def encoded(self) -> bytes:
         """Canonical JSON: what is stored, digested and signed."""
-        return canonical.encode(msgspec.to_builtins(self, str_keys=True))
+        plain = msgspec.to_builtins(self, str_keys=True)
+        # what came later isn't written where it says nothing, so that a release from
+        # before keeps its digest
+        _leave_out(plain["state"], {"services": (), "packages": (), "surroundings": True})
+        for one in plain["state"]["databases"]:
+            _leave_out(one, {"password": ""})
+        return canonical.encode(plain)
 
     @property
     def digest(self) -> str:
         return canonical.digest(self.encoded())
+
+
+def _leave_out(plain: dict[str, Any], defaults: dict[str, Any]) -> None:
+    for name, default in defaults.items():
+        if plain[name] == default or (default == () and not plain[name]):
+            del plain[name]
 
 
 def decode(data: bytes) -> Manifest:

@@ -21,6 +21,8 @@ Text = Annotated[str, Field(min_length=1)]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _RESERVED = ("ansible_", "otapgate_")
+DATABASES = ("sqlite", "postgresql", "mariadb", "mysql")
+_WITH_PASSWORD = re.compile(r"^[^/@{]*:[^/@]*@|[?&]password=")
 
 
 class Form(BaseModel):
@@ -57,10 +59,38 @@ Artifact = Annotated[
 class DatabaseForm(Form):
     """A database that must come back after a rollback: its schema and all rows."""
 
-    url: Text = Field(description="A template, such as sqlite:///{{ database }}.")
+    url: Text = Field(
+        description="A template, such as sqlite:///{{ database }}, "
+        "postgresql://user@host/name or mariadb://user@host/name."
+    )
+    password: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
+        description="Name of the environment's secret that is the password.",
+    )
     ignore: tuple[Text, ...] = Field(
         default=(), description="Tables that may differ (* and ? match): sessions, logs, caches."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        kind, slashes, rest = value.partition("://")
+        if value.startswith("{{"):
+            return value
+        if kind not in DATABASES or not slashes:
+            raise Wrong(
+                _("'{url}' is no database that can be compared.").format(url=value),
+                remedy=_("Begin with one of: {kinds}.").format(
+                    kinds=", ".join(f"{one}://" for one in DATABASES)
+                ),
+            )
+        if _WITH_PASSWORD.search(rest):
+            raise Wrong(
+                _("A database's URL may hold no password."),
+                remedy=_("Take it out, and name the environment's secret as 'password:'."),
+            )
+        return value
 
 
 class HttpForm(Form):
@@ -107,6 +137,18 @@ class StateForm(Form):
     )
     ports: tuple[Port, ...] = Field(
         default=(), description="TCP ports on the host that must be open, or closed, as they were."
+    )
+    services: tuple[Text, ...] = Field(
+        default=(), description="Units of systemd: their state, and the files that define them."
+    )
+    packages: tuple[Text, ...] = Field(
+        default=(),
+        description="The system's packages (* and ? match) that must be there as they were.",
+    )
+    surroundings: bool = Field(
+        default=True,
+        description="Compare what nobody declared too: scheduled jobs, units, accounts, sudo "
+        "rules, package sources, listening ports.",
     )
 
 

@@ -23,7 +23,11 @@ def test_there_are_people():
 
 
 def test_every_address_belongs_to_somebody():
-    (orphans,) = _database().execute(
-        "SELECT count(*) FROM party_address WHERE party NOT IN (SELECT id FROM party_party)"
-    ).fetchone()
+    (orphans,) = (
+        _database()
+        .execute(
+            "SELECT count(*) FROM party_address WHERE party NOT IN (SELECT id FROM party_party)"
+        )
+        .fetchone()
+    )
     assert orphans == 0
