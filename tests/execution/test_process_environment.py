@@ -10,6 +10,8 @@ import pytest
 from otapgate.execution.inventory import process_environment
 from otapgate.landscape.model import Environment, Host
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
+
 
 def environment(*connections: str, **variables: Any) -> Environment:
     return Environment(
@@ -22,6 +24,7 @@ def environment(*connections: str, **variables: Any) -> Environment:
             for number, connection in enumerate(connections)
         ),
         variables=variables,
+        host_keys={f"web{number}": (KEY,) for number in range(len(connections))},
     )
 
 
