@@ -118,6 +118,15 @@ COMMANDS: dict[str, Command | Group] = {
                    " after going back failed."),
                 "otapgate env adopt administration-P tryton@7.6.20",
             ),
+            "pin": Command(
+                "probe:pin", N_("The SSH host keys that its hosts show, as lines to put in."),
+                "otapgate env pin administration-P",
+            ),
+            "probe": Command(
+                "probe:probe",
+                N_("Look at its hosts: apart from production, who gets in, like production."),
+                "otapgate env probe administration-T isolation",
+            ),
         },
     ),
     "change": Group(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from otapgate.i18n import _
+from otapgate.landscape.database_urls import SCHEMES
 from otapgate.landscape.model import ASPECTS, Aspect, Role
 from otapgate.landscape.sentences import Wrong
 from otapgate.landscape.yaml_positions import shown
@@ -24,9 +25,6 @@ from otapgate.landscape.yaml_positions import shown
 KEY_TYPES = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
 )  # fmt: skip
-SCHEMES = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521,
-           "mongodb": 27017, "redis": 6379}  # fmt: skip
-"""Databases by scheme, with the port that each listens on."""
 _DNS = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
                   r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?\Z")  # fmt: skip
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")

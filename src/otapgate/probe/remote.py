@@ -402,6 +402,11 @@ def fingerprint(blob: bytes) -> str:
     return "SHA256:" + digest.decode().rstrip("=")
 
 
+def fingerprint_of_line(line: str) -> str:
+    """Fingerprint of a key in the form `type base64`."""
+    return fingerprint(base64.b64decode(line.split()[1]))
+
+
 def fetch_host_keys(ways: Sequence[Way], types: Sequence[str]) -> Mapping[str, list[str] | str]:
     """The keys that hosts over SSH show, `type base64`, by host: to be pinned. A sentence
     for a host that shows none. No key is believed, and nobody logs in."""

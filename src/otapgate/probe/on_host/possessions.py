@@ -48,7 +48,7 @@ _PASSWORD_FILES = (
 
 
 if TYPE_CHECKING:
-    _Add = Callable[[str, str, "bytes | str"], None]
+    _Add = Callable[..., None]
 
 
 def possessions(key: str, databases: list[str]) -> dict[str, Any]:
@@ -57,10 +57,13 @@ def possessions(key: str, databases: list[str]) -> dict[str, Any]:
     secret = bytes.fromhex(key)
     found: list[list[str]] = []
 
-    def add(kind: str, name: str, value: bytes | str) -> None:
+    def add(kind: str, name: str, value: bytes | str, alike: str = "") -> None:
+        """`alike`: the kind with which it is compared, where that is another."""
         if value:
             data = value if isinstance(value, bytes) else value.encode("utf-8", "replace")
-            what = hmac.new(secret, kind.encode() + b"\0" + data, hashlib.sha256).hexdigest()
+            what = hmac.new(
+                secret, (alike or kind).encode() + b"\0" + data, hashlib.sha256
+            ).hexdigest()
             found.append([kind, name, what])
 
     add("machine-id", "/etc/machine-id", text("/etc/machine-id").strip())
@@ -106,7 +109,7 @@ def _credentials(add: _Add) -> None:
                 for blob in authorised_blobs(content.decode("utf-8", "replace")):
                     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
                     add("authorised-key", f"{name} SHA256:{digest}", blob)
-                    add("opened-by", name, blob)
+                    add("door", name, blob, "opens")
         for file in _PASSWORD_FILES:
             content = read(f"{home}/{file}", needed=True)
             for line in map(bytes.strip, content.splitlines()):

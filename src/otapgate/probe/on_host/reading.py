@@ -19,7 +19,7 @@ def unknown(sentence: str) -> None:
 
 def read(path: str, needed: bool = False) -> bytes:
     """The bytes of an ordinary file, b"" where there is none."""
-    pieces = []
+    pieces: list[bytes] = []
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
