@@ -42,7 +42,7 @@ class Probe(msgspec.Struct, frozen=True):
     act: Draft
 
 
-class _Asker:
+class Asker:
     """Hosts of one landscape, asked by one command; answers of production are kept."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -95,7 +95,9 @@ def probe(workspace: Workspace, env: str, kind: str, progress: runs.Progress) ->
     environment = runs.environment_now(workspace, env)
     workspace.require(*_ROLES, street=environment.street)  # type: ignore[arg-type]
     wanted = [one for one in KINDS if kind in (one, "all")]
-    asker = _Asker(workspace)
+    from otapgate.acts import likeness
+
+    asker = Asker(workspace)
     found = []
     for one in wanted:
         progress(_("Probing {environment}: {kind}").format(environment=environment.name, kind=one))
@@ -103,10 +105,16 @@ def probe(workspace: Workspace, env: str, kind: str, progress: runs.Progress) ->
             found += _isolation(asker, environment)
         elif one == "access":
             found.append(_access(asker, environment))
+        elif one == "fingerprint":
+            found.append(likeness.fingerprint(asker, environment))
+        elif one == "representativeness" and (kind != "all" or environment.stage != "P"):
+            found.append(likeness.representativeness(asker, environment))
+        elif one == "drift" and (kind != "all" or likeness.has_print(asker, environment)):
+            found.append(likeness.drift(asker, environment))
     return found
 
 
-def _isolation(asker: _Asker, environment: Environment) -> list[Probe]:
+def _isolation(asker: Asker, environment: Environment) -> list[Probe]:
     from otapgate.probe import isolation as subject
 
     landscape = asker.workspace.landscape
@@ -169,11 +177,11 @@ def _isolation(asker: _Asker, environment: Environment) -> list[Probe]:
         ]
         lines += [f"{s.kind}: {s.source} {s.what} = {s.to} {s.there}" for s in result.shared]
         against = {e.name: e.digest for e in productions}
-        found.append(_probe(asker, one, "isolation", answer, counts, lines, against))
+        found.append(made(asker, one, "isolation", answer, counts, lines, against))
     return found
 
 
-def _access(asker: _Asker, environment: Environment) -> Probe:
+def _access(asker: Asker, environment: Environment) -> Probe:
     from otapgate.probe.access import access
 
     hosts = asker.ask([environment], lambda _way: {"accounts": {}})
@@ -192,22 +200,26 @@ def _access(asker: _Asker, environment: Environment) -> Probe:
     }
     lines = [f"stray: {s.host}: {s.account}: {s.what} {s.detail}" for s in result.stray]
     lines += [f"missing: {m.host}: {m.account}: {m.what}" for m in result.missing]
-    return _probe(asker, environment, "access", answer, counts, lines)
+    return made(asker, environment, "access", answer, counts, lines)
 
 
-def _probe(
-    asker: _Asker,
+def made(
+    asker: Asker,
     environment: Environment,
     kind: Kind,
     answer: dict[str, Any],
     counts: dict[str, int],
     lines: Sequence[str],
     against: dict[str, str] | None = None,
+    evidence: dict[str, Any] | None = None,
 ) -> Probe:
+    """A probe ready to be recorded. `evidence`: what is kept of it, where that is more than
+    the answer."""
     from otapgate.probe.answers import whole
 
     answer = whole(answer)
-    evidence = asker.workspace.store.put(json.dumps(answer, sort_keys=True).encode())
+    kept = answer if evidence is None else evidence
+    digest = asker.workspace.store.put(json.dumps(kept, sort_keys=True).encode())
     predicate = p.Probed(
         probe=new_id("probe"),
         environment=environment.name,
@@ -215,7 +227,7 @@ def _probe(
         kind=kind,
         outcome=answer["outcome"],
         counts=counts,
-        evidence=evidence,
+        evidence=digest,
         against=against or {},
     )
     act = draft("probed", predicate, [(environment.name, environment.digest)],

@@ -63,7 +63,7 @@ def _worse(known: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]
 
 def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
     """What was found, in words."""
-    names = {"environment": environment}
+    names = {"environment": environment, "score": answer.get("score")}
     sentences = {
         ("isolation", "proven"): _("{environment} is apart from production."),
         ("isolation", "violated"): _("{environment} is NOT apart from production:"),
@@ -71,8 +71,21 @@ def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
         ("access", "proven"): _("Those get into {environment} that its rules name."),
         ("access", "violated"): _("Access to {environment} is NOT as described:"),
         ("access", "unknown"): _("Who gets into {environment} is not known wholly:"),
+        ("fingerprint", "proven"): _("What the hosts of {environment} are was recorded."),
+        ("fingerprint", "unknown"): _("What the hosts of {environment} are is not known wholly:"),
+        ("representativeness", "proven"): _("{environment} is like production for {score} %."),
+        ("representativeness", "violated"): _(
+            "{environment} is like production for {score} %, less than the policy asks:"
+        ),
+        ("representativeness", "unknown"): _(
+            "{environment} is like production for {score} %, as far as is known:"
+        ),
+        ("drift", "proven"): _("{environment} is as it was recorded."),
+        ("drift", "violated"): _("{environment} is NOT as it was recorded:"),
+        ("drift", "unknown"): _("Whether {environment} is as it was recorded is unknown:"),
     }
     lines = [sentences[kind, answer["outcome"]].format(**names)]
+    lines += [f"   {aspect}: {score} %" for aspect, score in answer.get("aspects", {}).items()]
     lines += [
         "   "
         + _("{source} reaches {to} ({address}) port {port}").format(
@@ -93,6 +106,15 @@ def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
         f"   {word}: {one['host']}: {one['account']}: {one['what']} {one['detail']}"
         for word, things in ((_("stray"), "stray"), (_("missing"), "missing"))
         for one in answer.get(things, ())
+    ]
+    lines += [
+        f"   {one['aspect']}: {one['item']}: {one['here'] or '-'} / {one['there'] or '-'}"
+        for one in answer.get("differences", ())
+        if not one["declared"]
+    ]
+    lines += [
+        f"   {one['host']}: {one['item']}: {one['was'] or '-'} → {one['now'] or '-'}"
+        for one in answer.get("different", ())
     ]
     lines += [
         "   " + _("{source} and {to} run on one kernel").format(source=source, to=to)

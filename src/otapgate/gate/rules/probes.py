@@ -144,8 +144,9 @@ def representativeness_low(facts: Facts) -> Iterator[Gap]:
             message = N_("{environment} is like production for {score} %, less than {needed} %.")
         else:
             continue
+        needed = facts.policy.representativeness
         yield _gap(facts, environment, "representativeness", message,
-                   score=counts.get("score", 0), needed=facts.policy.representativeness)  # fmt: skip
+                   score=counts.get("score", 0), needed=needed)  # fmt: skip
 
 
 @rule("production-drifted", code="OG208", norms=["CH06-09"], applies=to_production,
