@@ -147,7 +147,8 @@ def test_descriptions_that_name_the_same_are_enough() -> None:
 
 def test_one_password_for_both_sides_is_named_and_not_shown() -> None:
     found = compare(host(TEST, "t1"), host(PRODUCTION, "p1"),
-                    secrets={"db_password": "geheim1"}, their_secrets={"db_pass": "geheim1"})  # fmt: skip
+                    secrets={"db_password": "geheim1"},
+                    their_secrets={"db_pass": "geheim1"})  # fmt: skip
     (one,) = found.shared
     assert (one.kind, one.what, one.there) == ("secret", "db_password", "db_pass")
     assert "geheim1" not in repr(found)

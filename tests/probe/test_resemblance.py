@@ -108,9 +108,11 @@ def test_several_hosts_count_by_the_least_and_by_every_value() -> None:
 
 def test_drift_names_what_came_went_and_changed_on_which_host() -> None:
     before = {"p1": {"application-software": {"package:a": "1", "package:b": "1"},
-                     "infrastructure": {"memory": "1 MiB"}, "accounts": {"account x": "-"}}}  # fmt: skip
+                     "infrastructure": {"memory": "1 MiB"},
+                     "accounts": {"account x": "-"}}}  # fmt: skip
     now = {"p1": {"application-software": {"package:a": "2", "package:c": "1"},
-                  "infrastructure": {"memory": "2 MiB"}, "accounts": {"account x": "sudo"}}}  # fmt: skip
+                  "infrastructure": {"memory": "2 MiB"},
+                  "accounts": {"account x": "sudo"}}}  # fmt: skip
     assert [(d.host, d.item, d.kind) for d in drift(before, now)] == [
         ("p1", "accounts: account x", "changed"),
         ("p1", "application-software: package:a", "changed"),

@@ -46,10 +46,11 @@ def show(env: Env) -> Reply:
             "probes": environments.probes(workspace, environment),
         }
     probes = found.pop("probes")
+    words = {"proven": _("proven"), "violated": _("violated"), "unknown": _("unknown")}
     lines = [f"{key}: {value}" for key, value in found.items() if value not in (None, "", {}, [])]
     lines += [
         _("probed ({kind}): {outcome}, {at}").format(
-            kind=kind, outcome=_(probe["outcome"]), at=probe["at"]
+            kind=kind, outcome=words.get(probe["outcome"], "?"), at=probe["at"]
         )
         for kind, probe in probes.items()
     ]

@@ -124,7 +124,7 @@ def converse(channel: _Channel, way: Way, script: str, marks: tuple[str, str], u
         if prompt in err:
             if asked or way.become is None or not way.become.password:
                 raise _Gone(
-                    _("sudo asks {host} for a password that isn't given, or isn't right.").format(
+                    _("sudo asks on {host} for a password that isn't given, or isn't right.").format(
                         host=way.host
                     )
                 )
