@@ -273,6 +273,24 @@ COMMANDS: dict[str, Command | Group] = {
                             "otapgate log move --because 'new server'"),
         },
     ),
+    "lab": Group(
+        N_("Hosts on this machine to try things out on, each with its own SSH server."),
+        {
+            "up": Command("lab:up", N_("Start a lab."), "otapgate lab up lab"),
+            "down": Command("lab:down", N_("End a lab, and clear what it left."),
+                            "otapgate lab down lab"),
+            "status": Command("lab:status", N_("The hosts of a lab."), "otapgate lab status lab"),
+            "exec": Command(
+                "lab:execute", N_("Run a command in the lab's network."),
+                "otapgate lab exec lab -- ansible-playbook -i hosts.yml site.yml",
+            ),
+            "fetch": Command(
+                "lab:fetch",
+                N_("Unpack Debian packages for labs, without installing them."),
+                "otapgate lab fetch postgresql",
+            ),
+        },
+    ),
     "schema": Command("schema:schema", N_("JSON Schema of a file format."),
                       "otapgate schema landscape"),
 }  # fmt: skip
