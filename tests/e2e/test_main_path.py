@@ -186,7 +186,7 @@ def test_a_finished_promotion_is_undone_after_asking(promoted: School) -> None:
     # What was agreed to before doesn't put it back.
     assert promoted.codes() - {"OG703"} == {"OG505"}
     assert {w["code"] for w in street["waiting"]} == {"OG505"}
-    refused = promoted.promote("P", 3)["decision"]["findings"]
+    refused = blocking(promoted.promote("P", 3))
     assert "rolled back in agenda-P" in refused[0]["message"]
 
 

@@ -40,8 +40,7 @@ def connection(folder: Path, state: dict[str, Any], name: str) -> dict[str, str]
         "ansible_host": host["address"],
         "ansible_user": account,
         "ansible_ssh_private_key_file": str(folder / "keys" / "lab"),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={folder / KNOWN_HOSTS}"
-        " -o IdentitiesOnly=yes",
+        "ansible_ssh_common_args": "-o IdentitiesOnly=yes",
         "ansible_python_interpreter": "/usr/bin/python3",
     }
 
@@ -66,4 +65,8 @@ def street(folder: Path, state: dict[str, Any]) -> str:
                 f"        {variable}: {json.dumps(value)}"
                 for variable, value in connection(folder, state, name).items()
             ]
+        lines.append("    host_keys:")
+        for name in names:
+            kind, key = state["hosts"][name]["host_key"].split()[:2]
+            lines.append(f"      {name}: [{kind} {key}]")
     return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from otapgate.i18n import _
 from otapgate.landscape import security
 from otapgate.landscape.model import DataClass, Level, Priority, Role, Severity, Stage, TestKind
-from otapgate.landscape.security import check_unique
+from otapgate.landscape.security import check_unique as check_unique  # noqa: PLC0414 - for others
 from otapgate.landscape.sentences import Wrong
 from otapgate.landscape.yaml_positions import shown
 

@@ -22,6 +22,9 @@ PASSWORD = ("ansible_password", "ansible_ssh_password", "ansible_ssh_pass")
 BECOME_PASSWORD = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 _ELSEWHERE = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_executable",
               "ansible_become_flags", "ansible_become_exe")  # fmt: skip
+_HARMLESS = ("identitiesonly", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
+             "loglevel", "compression", "tcpkeepalive", "batchmode")  # fmt: skip
+"""Options of ssh that change nothing of where a connection goes, or as whom."""
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 
 
@@ -77,8 +80,8 @@ def _way(environment: Environment, host: Host, secrets: Mapping[str, str]) -> Wa
         problem = _("'{name}' is a template, which only Ansible works out.").format(
             name=templated[0]
         )
-    elif not local and any(known.get(name) for name in _ELSEWHERE):
-        name = next(name for name in _ELSEWHERE if known.get(name))
+    elif not local and (elsewhere := [name for name in _ELSEWHERE if _leads(known.get(name))]):
+        name = elsewhere[0]
         problem = _("'{name}' is for ssh itself; the probes don't take that way.").format(name=name)
     elif not local and not port:
         problem = _("'{name}' is no port.").format(name="ansible_port")
@@ -97,6 +100,15 @@ def _way(environment: Environment, host: Host, secrets: Mapping[str, str]) -> Wa
         python=python,
         become=become,
         problem=problem,
+    )
+
+
+def _leads(arguments: Any) -> bool:
+    """Whether ssh's arguments might lead elsewhere: all but harmless options."""
+    rest = str(arguments or "").replace("-o ", "-o").split()
+    return any(
+        not word.startswith("-o") or word[2:].partition("=")[0].casefold() not in _HARMLESS
+        for word in rest
     )
 
 

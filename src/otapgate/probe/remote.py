@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import getpass
+import logging
 import os
 import secrets
 import select
@@ -31,6 +32,9 @@ from otapgate.probe.connection import Way
 
 if TYPE_CHECKING:
     import paramiko
+
+# What paramiko has to say of a connection that fails is said in a sentence here.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 AT_ONCE = 32
 """Hosts that are worked on at the same time; more gain nothing, since setting up a
@@ -124,9 +128,9 @@ def converse(channel: _Channel, way: Way, script: str, marks: tuple[str, str], u
         if prompt in err:
             if asked or way.become is None or not way.become.password:
                 raise _Gone(
-                    _("sudo asks on {host} for a password that isn't given, or isn't right.").format(
-                        host=way.host
-                    )
+                    _(
+                        "sudo asks on {host} for a password that isn't given, or isn't right."
+                    ).format(host=way.host)
                 )
             channel.send(way.become.password.encode() + b"\n")
             asked, err = True, err.replace(prompt, b"")
