@@ -58,8 +58,8 @@ class Street:
                                     "env", "probe", stage, kind)  # fmt: skip
         done = self.lab.exec(words, env=self.school.environment())
         assert done.returncode == expect, done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)["probes"][kind]
-        return found
+        found: dict[str, Any] = json.loads(done.stdout)
+        return dict(found["probes"][kind]) if "probes" in found else found
 
 
 @pytest.fixture
@@ -163,6 +163,47 @@ def test_a_stray_account_and_a_builders_key_are_named(
     assert CHANTAL.name in one["detail"]
     shown = made.school(DAAN, "gate", "rules", "OG209")
     assert shown["rules"][0]["norms"] == ["CH06-05"]
+
+
+def test_likeness_is_scored_and_what_isnt_declared_is_named(
+    street: Callable[[str], Street],
+) -> None:
+    """CH04-03."""
+    made = street(CLEAN)
+    found = made.probe("T", "representativeness")
+    assert 80 <= found["score"] < 100
+    assert found["aspects"]["operating-system"] == 100
+    assert "workload" in found["not_compared"]
+    named = {(d["aspect"], d["item"]): d["declared"] for d in found["differences"]}
+    assert named["network", "listens:8080"] == ""
+    file = made.school.root / "environments/agenda.yml"
+    mark = "  - stage: T\n"
+    declared = (
+        '    differences: [{aspect: network, item: "listens:*", because: No page yet,'
+        " until: 2100-01-01}]\n"
+    )
+    file.write_text(file.read_text().replace(mark, mark + declared))
+    again = made.probe("T", "representativeness")
+    assert again["aspects"]["network"] == 100
+    assert {d["declared"] for d in again["differences"] if d["aspect"] == "network"} == {
+        "No page yet"
+    }
+
+
+def test_what_changed_since_the_last_fingerprint_is_named(
+    street: Callable[[str], Street],
+) -> None:
+    """CH06-09."""
+    made = street(CLEAN)
+    made.probe("P", "drift", 4)
+    made.probe("P", "fingerprint")
+    assert made.probe("P", "drift")["different"] == []
+    (made.lab.root("p1") / "etc/cron.d/left-here").write_text("* * * * * root true\n")
+    found = made.probe("P", "drift", 1)
+    (one,) = found["different"]
+    assert (one["host"], one["item"], one["kind"]) == (
+        "p1", "management: job:/etc/cron.d/left-here", "added",
+    )  # fmt: skip
 
 
 def test_a_host_that_is_off_proves_nothing(street: Callable[[str], Street]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from otapgate import errors
 from otapgate.acts.probing import Asker, Probe, made
 from otapgate.i18n import _
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import ASPECTS, Environment
 
 if TYPE_CHECKING:
     from otapgate.probe.answers import Host
@@ -97,6 +97,7 @@ def representativeness(asker: Asker, environment: Environment) -> Probe:
         "outcome": "unknown" if unknown else "proven" if enough else "violated",
         "score": found.score,
         "aspects": found.aspects,
+        "not_compared": [aspect for aspect in ASPECTS if aspect not in found.aspects],
         "differences": [msgspec.to_builtins(one) for one in found.differences[:_SHOWN]],
         "unknown": unknown,
     }

@@ -87,6 +87,10 @@ def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
     lines = [sentences[kind, answer["outcome"]].format(**names)]
     lines += [f"   {aspect}: {score} %" for aspect, score in answer.get("aspects", {}).items()]
     lines += [
+        "   " + _("{aspect}: nothing to compare").format(aspect=aspect)
+        for aspect in answer.get("not_compared", ())
+    ]
+    lines += [
         "   "
         + _("{source} reaches {to} ({address}) port {port}").format(
             source=path["from"], to=path["to"], address=path["address"], port=path["port"]
