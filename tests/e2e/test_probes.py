@@ -77,8 +77,7 @@ def test_hosts_are_pinned_probed_and_what_was_found_is_told(reached: Reached) ->
                     expect=3)["decision"]["findings"]  # fmt: skip
     (finding,) = [f for f in warned if f["code"] == "OG205" and f["subject"] == "agenda-T"]
     assert "1 open" in finding["message"]
-    logged = school(None, "log", "show", str(entry))
-    assert logged["act"] == "probed"
+    assert [e["entry"] for e in school.entries("probed")] == [entry]
 
 
 def test_production_probed_means_everything_before_it(reached: Reached) -> None:
@@ -109,6 +108,15 @@ def test_a_host_that_doesnt_answer_proves_nothing(reached: Reached) -> None:
     assert said["probes"]["access"]["outcome"] == "unknown"
     (why,) = said["probes"]["access"]["unknown"]
     assert "hazelaar-t can't be reached" in why
+
+
+def test_an_environment_that_its_owner_didnt_accept_isnt_reached(reached: Reached) -> None:
+    reached.pin("T")
+    mark = "  - stage: T\n"
+    reached.school.edit("environments/agenda.yml", mark, f"{mark}    ports: [1]\n")
+    said = reached.school(DAAN, "env", "probe", "T", "access", expect=4)["error"]
+    assert said["code"] == "environment-unaccepted"
+    assert "Accepted" not in (reached.t.folder / "log").read_text()
 
 
 def test_who_may_probe_and_what_there_is_to_probe(reached: Reached) -> None:

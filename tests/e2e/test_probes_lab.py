@@ -51,6 +51,12 @@ class Street:
             ]
         file = school.root / "environments/agenda.yml"
         file.write_text("\n".join(lines) + "\n")
+        self.accept()
+
+    def accept(self) -> None:
+        """Their owner accepts the environments as described now."""
+        for stage in "TAP":
+            self.school.here(DAAN, "env", "accept", stage)
 
     def probe(self, stage: str, kind: str, expect: int = 0) -> dict[str, Any]:
         """What a probe from the administrator's side says."""
@@ -120,6 +126,7 @@ def test_a_database_that_test_and_production_share_is_named(
         mark = f"  - stage: {stage}\n"
         text = text.replace(mark, f"{mark}    databases: ['sqlite:///{path}']\n")
     file.write_text(text)
+    shared.accept()
     found = shared.probe("T", "isolation", 1)
     (one,) = found["shared"]
     assert one == {"kind": "database", "from": "t1", "to": "p1", "what": "/srv/agenda.db",
@@ -160,7 +167,7 @@ def test_a_stray_account_and_a_builders_key_are_named(
     found = made.probe("P", "access", 1)
     (one,) = found["stray"]
     assert (one["host"], one["account"], one["what"]) == ("p1", "deploy", "builder-key")
-    assert CHANTAL.name in one["detail"]
+    assert one["who"] == CHANTAL.name
     shown = made.school(DAAN, "gate", "rules", "OG209")
     assert shown["rules"][0]["norms"] == ["CH06-05"]
 
@@ -183,6 +190,7 @@ def test_likeness_is_scored_and_what_isnt_declared_is_named(
         " until: 2100-01-01}]\n"
     )
     file.write_text(file.read_text().replace(mark, mark + declared))
+    made.accept()
     again = made.probe("T", "representativeness")
     assert again["aspects"]["network"] == 100
     assert {d["declared"] for d in again["differences"] if d["aspect"] == "network"} == {
@@ -198,7 +206,9 @@ def test_what_changed_since_the_last_fingerprint_is_named(
     made.probe("P", "drift", 4)
     made.probe("P", "fingerprint")
     assert made.probe("P", "drift")["different"] == []
-    (made.lab.root("p1") / "etc/cron.d/left-here").write_text("* * * * * root true\n")
+    folder = made.lab.root("p1") / "etc/cron.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "left-here").write_text("* * * * * root true\n")
     found = made.probe("P", "drift", 1)
     (one,) = found["different"]
     assert (one["host"], one["item"], one["kind"]) == (

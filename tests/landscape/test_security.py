@@ -65,6 +65,7 @@ def test_all_of_it_is_read_and_in_the_digest(root: Path) -> None:
         ("differences: [{aspect: network, item: x, because: y, until: soon}]", "not a date"),
         ("variables: {ansible_ssh_args: -v}", "take away the check"),
         ("variables: {ansible_host_key_checking: false}", "take away the check"),
+        ("variables: {ansible_connection: paramiko_ssh}", "another list of host keys"),
         ("variables: {ansible_ssh_common_args: -o StrictHostKeyChecking=no}", "Strict"),
         ("variables: {ansible_ssh_extra_args: '-oUser\"KnownHostsFile\"=/x'}", "KnownHosts"),
     ],

@@ -86,7 +86,7 @@ def test_a_key_may_be_a_robots_that_is_named_or_otapgates_own() -> None:
 def test_a_role_that_may_not_use_the_account_doesnt_open_it() -> None:
     found = look("T", account("deploy", DAAN, root="s"), access={"deploy": ("tester",)})
     assert strays(found) == [("h", "deploy", "key")]
-    assert "Daan" in found.stray[0].detail
+    assert found.stray[0].who == "Daan"
 
 
 def test_a_builders_key_on_production_is_a_violation_whatever_the_rules_say() -> None:
@@ -95,7 +95,7 @@ def test_a_builders_key_on_production_is_a_violation_whatever_the_rules_say() ->
     found = look("P", both)
     assert strays(found) == [("h", "deploy", "builder-key")]
     assert (found.builders, found.outcome) == (1, "violated")
-    assert "Chris" in found.stray[0].detail
+    assert found.stray[0].who == "Chris"
     named = look("P", both, access_keys={"deploy": (CHRIS,)})
     assert named.builders == 1
     assert look("T", both).outcome == "proven"

@@ -60,10 +60,16 @@ class Asker:
     def ask(
         self, environments: Sequence[Environment], parts: Callable[[Way], dict[str, Any]]
     ) -> list[Host]:
-        """What every host of the environments answers."""
+        """What every host of the environments answers. Only of environments that their
+        owner accepted: a description says what runs here for a local host, and to whom
+        passwords go."""
+        from otapgate.landscape import host_keys as host_keys_of
         from otapgate.probe import answers, on_host, remote
         from otapgate.probe.connection import ways
 
+        for environment in environments:
+            host_keys_of.require(environment)
+            runs.accepted(self.workspace, environment)
         roads = [way for env in environments for way in ways(env, self.secrets(env))]
         found = remote.run(roads, lambda way: on_host.script(parts(way)))
         changed = [answer for answer in found if answer.changed]
@@ -83,8 +89,8 @@ def probe(workspace: Workspace, env: str, kind: str, progress: runs.Progress) ->
     """Probe an environment, in one of the `KINDS` or `all`; nothing is recorded yet.
 
     Isolation of production is that of every other environment of its street from it.
-    Raises BadInput (no keys pinned, a secret missing), Failed (another host key), Identity,
-    Usage.
+    Raises BadInput (no keys pinned, not accepted, a secret missing), Failed (another host
+    key), Identity, Usage.
     """
     if kind != "all" and kind not in KINDS:
         raise errors.Usage(
@@ -198,9 +204,12 @@ def _access(asker: Asker, environment: Environment) -> Probe:
         "unknown": len(result.unknown),
         "builders": result.builders,
     }
-    lines = [f"stray: {s.host}: {s.account}: {s.what} {s.detail}" for s in result.stray]
+    lines = [f"stray: {s.host}: {s.account}: {s.what} {s.detail} {s.who}" for s in result.stray]
     lines += [f"missing: {m.host}: {m.account}: {m.what}" for m in result.missing]
-    return made(asker, environment, "access", answer, counts, lines)
+    # what is kept in the store can't be erased; people's names stand in details only
+    nameless = [msgspec.structs.replace(one, who="") for one in result.stray]
+    kept = {**answer, "stray": [msgspec.to_builtins(one) for one in nameless]}
+    return made(asker, environment, "access", answer, counts, lines, evidence=kept)
 
 
 def made(
@@ -236,14 +245,17 @@ def made(
 
 
 def _holders(workspace: Workspace, street: str) -> dict[str, Holder]:
-    """Enrolled people's living keys by fingerprint, with their roles on the street."""
+    """Enrolled people's keys by fingerprint, with their roles on the street; a revoked key
+    is its owner's still, and opens nothing."""
     from otapgate.probe.access import Holder
 
     people = workspace.state.directory
     day = workspace.now().date().isoformat()
     return {
-        key.fingerprint: Holder(workspace.name(person.id),
-                                frozenset(people.roles(person.id, day, street)))
+        key.fingerprint: Holder(
+            workspace.name(person.id),
+            frozenset(people.roles(person.id, day, street) if key.revoked is None else ()),
+        )
         for person in people.people.values()
         for key in person.keys
     }  # fmt: skip

@@ -107,7 +107,7 @@ def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
         for one in answer.get("shared", ())
     ]  # fmt: skip
     lines += [
-        f"   {word}: {one['host']}: {one['account']}: {one['what']} {one['detail']}"
+        f"   {word}: {one['host']}: {one['account']}: {one['what']} {one['detail']} {one['who']}"
         for word, things in ((_("stray"), "stray"), (_("missing"), "missing"))
         for one in answer.get(things, ())
     ]

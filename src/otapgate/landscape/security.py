@@ -138,6 +138,12 @@ def weakened(variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                 _("Take it out; host keys are pinned below 'host_keys:', and ssh's arguments"
                   " belong in ansible_ssh_common_args."),
             ))  # fmt: skip
+        elif name == "ansible_connection" and "paramiko" in str(variables[name]):
+            found.append((
+                name,
+                _("'{name}' by paramiko goes by another list of host keys.").format(name=name),
+                _("Write ssh, or leave it out."),
+            ))  # fmt: skip
         elif name in _ARGUMENTS and (option := _WEAKENING.search(_words(variables[name]))):
             found.append((
                 name,

@@ -31,6 +31,9 @@ class Deviation(msgspec.Struct, frozen=True, order=True):
     what: str
     """`account`, `password`, `key`, `root` or `builder-key`."""
     detail: str = ""
+    who: str = ""
+    """Name of the person whose key it is, where that is known: for the entry's details,
+    not for what is kept as evidence."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -81,10 +84,10 @@ def _stray(
     for key in account.keys:
         holder = holders.get(key)
         if holder is not None and environment.stage == "P" and "builder" in holder.roles:
-            found.append(Deviation(at, name, "builder-key", f"{holder.name} {plain(key)}"))
+            found.append(Deviation(at, name, "builder-key", plain(key), holder.name))
         elif known and not _may_enter(environment, host, account.name, key, holder):
-            owner = holder.name if holder is not None else _("nobody who is enrolled")
-            found.append(Deviation(at, name, "key", f"{plain(key)} {owner}"))
+            owner = holder.name if holder is not None else ""
+            found.append(Deviation(at, name, "key", plain(key), owner))
     if account.root and account.name not in environment.sudo and account.name != "root":
         found.append(Deviation(at, name, "root", plain(account.root)))
     return found
