@@ -41,18 +41,25 @@ class Reached:
 
 
 @pytest.fixture
-def reached(accepted: School, tmp_path: Path) -> Iterator[Reached]:
+def two(tmp_path: Path) -> Iterator[tuple[Path, list[Server]]]:
     folder = tmp_path / "servers"
     folder.mkdir()
     key, found = servers(folder, 2)
-    yield Reached(accepted, key, found)
+    yield key, found
     for server in found:
         server.stop()
 
 
-def test_hosts_are_pinned_probed_and_what_was_found_is_told(reached: Reached) -> None:
+@pytest.fixture
+def reached(founded: School, two: tuple[Path, list[Server]]) -> Reached:
+    return Reached(founded, *two)
+
+
+def test_hosts_are_pinned_probed_and_what_was_found_is_told(
+    accepted: School, two: tuple[Path, list[Server]]
+) -> None:
     """CH04-04."""
-    school = reached.school
+    school, reached = accepted, Reached(accepted, *two)
     said = school(DAAN, "env", "probe", "T", "isolation", expect=4)["error"]
     assert (said["code"], said["remedy"]) == ("host-keys-missing", "otapgate env pin agenda-T")
     assert reached.pin("T")["status"] == "new"
