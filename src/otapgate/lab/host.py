@@ -268,7 +268,6 @@ def _become(service: Service) -> None:
         os.dup2(source, target)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
-    kernel.keep_capabilities()
     person = next(x for x in (y.split(":") for y in _read("/etc/passwd")) if x[0] == service.user)
     uid, gid, home = int(person[2]), int(person[3]), person[5]
     member = [

@@ -22,6 +22,7 @@ REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _NO_NEW_BOUND = 24  # PR_CAPBSET_DROP
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+_CAPABILITIES = 0x20080522  # the third form of capset's arguments
 _NETWORK_COOKIE = 71  # SO_NETNS_COOKIE
 _LAST_CAPABILITY = 63
 
@@ -40,7 +41,6 @@ KEPT = frozenset(
         13,  # net_raw
         14,  # ipc_lock
         18,  # sys_chroot
-        19,  # sys_ptrace, of its own processes
         23,  # sys_nice
         24,  # sys_resource
         29,  # audit_write
@@ -95,13 +95,20 @@ def become_root_of(folder: str) -> None:
 
 
 def keep_capabilities(kept: frozenset[int] = KEPT) -> None:
-    """No program begun from here on gets any other; this process itself keeps its own."""
+    """Neither this process nor any that it begins has another from here on."""
     for number in range(_LAST_CAPABILITY + 1):
         if number not in kept:
             try:
                 _ask("prctl", ctypes.c_int(_NO_NEW_BOUND), ctypes.c_ulong(number), 0, 0, 0)
             except OSError:
-                return  # the first that this kernel doesn't know
+                break  # the first that this kernel doesn't know
+    head, sets = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0), (ctypes.c_uint32 * 6)()
+    _ask("capget", head, sets)
+    for half in (0, 1):
+        mask = sum(1 << n % 32 for n in kept if n // 32 == half)
+        allowed = sets[half * 3 + 1] & mask  # this process needn't have had all of them
+        sets[half * 3 : half * 3 + 3] = [allowed, allowed, 0]
+    _ask("capset", head, sets)
 
 
 def die_with_parent(signal: int) -> None:
@@ -118,6 +125,12 @@ def network_cookie() -> int:
         except OSError:
             return 0
     return int.from_bytes(told, sys.byteorder)
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, without the number that the kernel has for it."""
+    said: str | None = getattr(error, "strerror", None)
+    return said or str(error) or type(error).__name__
 
 
 def hashed(password: str, salt: str) -> str:

@@ -83,10 +83,14 @@ def up(folder: Path, file: Path | None = None, tied: int | None = None) -> tuple
     except BaseException:
         if process > 0:
             _end(process)
+        os.close(lock)
+        lock = None
+        _gone(folder)
         _clear(folder)
         raise
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def _make(folder: Path) -> None:
@@ -212,12 +216,20 @@ def down(folder: Path) -> bool:
             time.sleep(0.1)  # it's coming up
         _sweep(folder)
         _end(find(folder).pid)
-        until = time.monotonic() + _SECONDS_DOWN
-        while running(folder) and time.monotonic() < until:
-            time.sleep(0.01)
+        _gone(folder)
     _sweep(folder)
     _clear(folder)
     return there
+
+
+def _gone(folder: Path) -> None:
+    """Wait for the lab to let go of its folder. One that was just being started does so by
+    itself, when it finds nobody to tell that it is up. Raises Busy `lab-runs`."""
+    until = time.monotonic() + _SECONDS_UP
+    while running(folder):
+        if time.monotonic() > until:
+            raise Busy("lab-runs", _("The lab in {folder} doesn't end.").format(folder=folder))
+        time.sleep(0.02)
 
 
 def _end(process: int) -> None:
@@ -252,12 +264,13 @@ def _sweep(folder: Path) -> None:
             continue
         with contextlib.suppress(OSError):
             # Inodes of networks are given out again, cookies aren't while the machine runs.
-            if (entry / "ns/net").stat().st_ino == inode and _cookie(entry) == cookie:
+            if (entry / "ns/net").stat().st_ino == inode and network_of(entry) == cookie:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
-def _cookie(process: Path) -> int:
-    """The cookie of a process's network, looked up in a child that enters it."""
+def network_of(process: Path) -> int:
+    """The cookie of the network of a process (its folder in /proc), of which there is never
+    another; -1 when it can't be told. Looked up in a child that enters the network."""
     told, answer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -152,6 +152,10 @@ class Supervisor:
             self._run([self.plan.ip, "-batch", "-"], self._inside(one.address))
             sshd = "/usr/sbin/sshd"
             host.enter(self.plan, one, disk, self.disks / "base", self.disks / "shares")
+            kernel.keep_capabilities()
+            null = os.open("/dev/null", os.O_RDWR)
+            for stream in range(3):  # the machine's, and not for the host to find
+                os.dup2(null, stream)
             init = host.Init(one, sshd)
             init.start()
             _say(said, {"up": True})
@@ -159,7 +163,7 @@ class Supervisor:
             init.loop()
         except BaseException as error:
             with contextlib.suppress(OSError):
-                _say(said, {"error": str(error) or type(error).__name__})
+                _say(said, {"error": kernel.reason(error)})
         os._exit(1)
 
     def await_(self, name: str) -> None:
@@ -285,7 +289,7 @@ class Supervisor:
                     try:
                         told = self.answer(asked)
                     except (OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
-                        told = {"ok": False, "why": str(error)}
+                        told = {"ok": False, "why": kernel.reason(error)}
                     stream.write(json.dumps(told) + "\n")
             except (OSError, ValueError):
                 return
@@ -334,7 +338,7 @@ def main() -> None:
             kernel.NEW_NS | kernel.NEW_NET | kernel.NEW_UTS | kernel.NEW_IPC | kernel.NEW_PID
         )
     except OSError as error:
-        _say(1, {"error": error.strerror or str(error), "step": "namespaces"})
+        _say(1, {"error": kernel.reason(error), "step": "namespaces"})
         return
     if os.fork():
         return
@@ -354,7 +358,7 @@ def main() -> None:
         _say(1, {"up": True})
     except (OSError, subprocess.SubprocessError) as error:
         with contextlib.suppress(OSError):
-            _say(1, {"error": str(error) or type(error).__name__, "step": "hosts"})
+            _say(1, {"error": kernel.reason(error), "step": "hosts"})
         return
     null = os.open("/dev/null", os.O_RDWR)
     for stream in (0, 1):
@@ -376,7 +380,7 @@ def _map() -> None:
             write_map(me)
             os.write(done[1], b".")
         except (OSError, subprocess.SubprocessError) as error:
-            os.write(done[1], str(error).encode())
+            os.write(done[1], kernel.reason(error).encode())
         os._exit(0)
     kernel.unshare(kernel.NEW_USER)
     os.write(ready[1], b".")
