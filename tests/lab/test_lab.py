@@ -202,7 +202,11 @@ def test_ansible_reaches_every_host(lab: Lab, tmp_path: Path) -> None:
         "utf-8",
     )
     ansible = Path(sys.executable).with_name("ansible-playbook")
-    done = lab.exec([ansible, "-i", tmp_path / "hosts.json", tmp_path / "site.yml"])
+    believed = f"-o UserKnownHostsFile={lab.known_hosts}"
+    done = lab.exec(
+        [ansible, "-i", tmp_path / "hosts.json", tmp_path / "site.yml"],
+        env={**os.environ, "ANSIBLE_SSH_EXTRA_ARGS": believed},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("ok=1") == len(lab.hosts)
 
