@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,7 +16,20 @@ from pathlib import Path
 
 from tests import ports
 
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+from otapgate.lab import packages
+
+
+def _program() -> tuple[str, dict[str, str]]:
+    """The server, and where its libraries are: the machine's own, or the one that
+    `otapgate lab fetch` unpacked."""
+    trees = [layer / "tree" for layer in packages.layers()]
+    libraries = [str(x) for tree in trees for x in sorted((tree / "usr/lib").glob("*-linux-gnu"))]
+    for tree in (Path("/"), *trees):
+        found = tree / "usr/sbin/sshd"
+        if found.exists():
+            more = {} if tree == Path("/") else {"LD_LIBRARY_PATH": ":".join(libraries)}
+            return str(found), {**os.environ, **more}
+    raise AssertionError("there is no sshd: otapgate lab fetch")
 
 
 def make_key(path: Path, kind: str = "ed25519") -> str:
@@ -49,8 +61,9 @@ class Server:
             "PermitRootLogin prohibit-password\nMaxStartups 200\nLogLevel VERBOSE\n"
         )
         log = (self.folder / "log").open("wb")
+        program, environment = _program()
         self._process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(config)], stdout=log, stderr=log
+            [program, "-D", "-e", "-f", str(config)], stdout=log, stderr=log, env=environment
         )
         until = time.monotonic() + 10
         while True:
