@@ -9,7 +9,8 @@ import pytest
 from otapgate.landscape import model as m
 from otapgate.probe.answers import Host, Item, Possessions, Seen
 from otapgate.probe.connection import Way
-from otapgate.probe.isolation import Isolation, isolation, targets
+from otapgate.probe.isolation import Isolation, Target, isolation, targets
+from otapgate.probe.names import with_addresses
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 PRODUCTION = m.Environment(
@@ -119,6 +120,35 @@ def test_disks_of_one_kernel_are_no_shared_disks_but_the_kernel_is_told() -> Non
     disk = Item("disk", "/dev/sda", "h")
     found = compare(host(TEST, "t1", disk, kernel="k"), host(PRODUCTION, "p1", disk, kernel="k"))
     assert (found.outcome, found.one_kernel) == ("proven", (("t1", "p1"),))
+
+
+def test_a_closed_loopback_address_says_nothing() -> None:
+    there = m.Host("p1", {"ansible_host": "127.0.0.1"})
+    forwarded = m.Environment("agenda-P", "P", "agenda", "", (there,))
+    for outcome, said in (("closed", "unknown"), ("filtered", "unknown"), ("open", "violated")):
+        found = isolation(TEST, [forwarded], [host(TEST, "t1", sweep=[outcome])],
+                          [host(forwarded, "p1")], secrets={}, their_secrets={})  # fmt: skip
+        assert found.outcome == said
+
+
+def test_production_without_an_address_is_unknown() -> None:
+    local = m.Environment("agenda-P", "P", "agenda", "",
+                          (m.Host("p1", {"ansible_connection": "local"}),))  # fmt: skip
+    found = isolation(TEST, [local], [host(TEST, "t1", sweep=[])], [host(local, "p1")],
+                      secrets={}, their_secrets={})  # fmt: skip
+    assert found.outcome == "unknown"
+    assert found.unknown == ("p1 is production, and has no address that could be tried",)
+
+
+def test_names_are_tried_by_their_addresses_too() -> None:
+    tried = with_addresses([Target("page", "localhost", 443), Target("p1", "192.0.2.21", 22),
+                            Target("gone", "no.such.invalid", 22)])  # fmt: skip
+    assert tried[:3] == (
+        Target("page", "localhost", 443), Target("p1", "192.0.2.21", 22),
+        Target("gone", "no.such.invalid", 22),
+    )  # fmt: skip
+    assert Target("page", "127.0.0.1", 443) in tried
+    assert not [one for one in tried[3:] if one.name != "page"]
 
 
 def test_a_connection_that_stands_is_a_path_too() -> None:

@@ -122,6 +122,7 @@ def probe(workspace: Workspace, env: str, kind: str, progress: runs.Progress) ->
 
 def _isolation(asker: Asker, environment: Environment) -> list[Probe]:
     from otapgate.probe import isolation as subject
+    from otapgate.probe.names import with_addresses
 
     landscape = asker.workspace.landscape
     street = landscape.street(environment.street)
@@ -130,7 +131,7 @@ def _isolation(asker: Asker, environment: Environment) -> list[Probe]:
     if environment.stage == "P":
         outside = [e for e in street.environments if e.stage != "P"]
     productions = [e for e in landscape.environments() if e.stage == "P"]
-    targets = subject.targets(productions)
+    targets = with_addresses(subject.targets(productions))
     asked = [[target.address, target.port] for target in targets]
 
     def parts(way: Way) -> dict[str, Any]:
@@ -155,6 +156,7 @@ def _isolation(asker: Asker, environment: Environment) -> list[Probe]:
             secrets=asker.secrets(one),
             their_secrets=their_secrets,
             admitted=_admitted(asker.workspace, [one, *productions]),
+            tried=targets,
         )
         answer = {
             "outcome": result.outcome,

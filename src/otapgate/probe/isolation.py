@@ -103,10 +103,12 @@ def isolation(
     secrets: Mapping[str, str],
     their_secrets: Mapping[str, str],
     admitted: frozenset[str] = frozenset(),
+    tried: Sequence[Target] | None = None,
 ) -> Isolation:
     """Compare what the environment's `hosts` answered with production's, `theirs`.
-    `admitted`: fingerprints of keys that the access rules allow on both sides."""
-    tried = targets(productions)
+    `admitted`: fingerprints of keys that the access rules allow on both sides; `tried`:
+    what was swept, where that is more than `targets`."""
+    tried = targets(productions) if tried is None else tried
     paths: list[Path] = []
     unknown = [sentence for host in (*hosts, *theirs) for sentence in host.unknown]
     for host in hosts:
@@ -114,7 +116,7 @@ def isolation(
         if len(outcomes) != len(tried):
             outcomes = ["unknown"] * len(tried)
         paths += [
-            Path(host.way.host, target.name, target.address, target.port, outcome)
+            Path(host.way.host, target.name, target.address, target.port, _weighed(target, outcome))
             for target, outcome in zip(tried, outcomes, strict=True)
         ]
     stuck = [path for path in paths if path.outcome == "unknown"]
@@ -123,6 +125,12 @@ def isolation(
             host=path.source, to=path.to, port=path.port
         )
         for path in stuck[:20]
+    ]
+    unknown += [
+        _("{host} is production, and has no address that could be tried").format(host=host.name)
+        for production in productions
+        for host in production.hosts
+        if not host_keys.is_over_ssh(production, host)
     ]
     shared = {
         *_described(environment, productions),
@@ -140,9 +148,16 @@ def isolation(
     outcome: Outcome = "proven"
     if is_open or shared:
         outcome = "violated"
-    elif unknown or not hosts or not theirs:
+    elif unknown or not hosts or not theirs or not paths:
         outcome = "unknown"
     return Isolation(outcome, tuple(paths), tuple(sorted(shared)), tuple(unknown), tuple(pairs))
+
+
+def _weighed(target: Target, outcome: Reached) -> Reached:
+    """A loopback address is another machine on each host: that it is closed says nothing."""
+    address = target.address
+    local = address.startswith("127.") or address in ("::1", "localhost")
+    return "unknown" if local and outcome != "open" else outcome
 
 
 def _on_one_kernel(host: Host, other: Host) -> bool:
