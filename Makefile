@@ -47,6 +47,13 @@ $(STAMPS)/wheels: $(STAMPS)/demo playbooks/tryton/requirements-7.6.txt playbooks
 	@$(BIN)/python -m otapgate.demo.wheels playbooks/tryton/requirements-7.6.txt playbooks/tryton/requirements-8.0.txt
 	@touch $@
 
+# What the hosts of the lab have installed, unpacked and not installed here.
+LAB_PACKAGES := openssh-server nftables iproute2 sudo python3 uidmap postgresql mariadb-server
+$(STAMPS)/lab: $(STAMPS)/demo Makefile
+	@echo "fetching what the lab needs (once)"
+	@tools/debian-packages $(LAB_PACKAGES) >/dev/null
+	@touch $@
+
 dev: $(STAMPS)/dev
 
 demo: $(STAMPS)/demo $(STAMPS)/wheels
@@ -60,10 +67,10 @@ demo-stop: $(STAMPS)/demo
 # then from the end of another's.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-test: $(STAMPS)/dev $(STAMPS)/wheels
+test: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/lab
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not exhaustive" $(PYTEST)
 
-test-all: $(STAMPS)/dev $(STAMPS)/wheels
+test-all: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/lab
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(PYTEST)
 
 # Every branch of the gate and the ledger is run by a test.
@@ -80,7 +87,7 @@ lint: $(STAMPS)/dev
 	@$(BIN)/python tools/catalogue.py check
 	@$(BIN)/python tools/reference.py check
 
-bench: $(STAMPS)/dev $(STAMPS)/wheels
+bench: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/lab
 	@export XDG_STATE_HOME=$$(mktemp -d); for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 lock:

@@ -17,6 +17,10 @@ from tests import ports
 from .school import CHANGE, CHANTAL, DAAN, ESRA, NEW, OLD, School
 
 pytestmark = pytest.mark.slow
+PINNED = (
+    '{hazelaar-t: ["ssh-ed25519'
+    ' AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"]}'
+)
 
 
 def unfinished(school: School) -> list[dict[str, Any]]:
@@ -122,6 +126,9 @@ def test_an_unreachable_host_is_named_and_nothing_else_is_touched(prepared: Scho
         "environments/agenda.yml",
         "hazelaar-t: {ansible_connection: local,",
         f"hazelaar-t: {{ansible_host: 127.0.0.1, ansible_port: {closed},",
+    )
+    prepared.edit(
+        "environments/agenda.yml", "  - stage: T\n", f"  - stage: T\n    host_keys: {PINNED}\n"
     )
     prepared(DAAN, "env", "accept", "T")
     before = {stage: prepared.picture(stage) for stage in "TAP"}

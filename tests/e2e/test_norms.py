@@ -24,6 +24,7 @@ from .school import (
     NEW,
     OLD,
     School,
+    blocking,
     bsns,
 )
 
@@ -215,14 +216,14 @@ def test_ch06_05_who_built_neither_accepts_nor_signs_off_nor_promotes(accepted: 
                     "process-owner", expect=7)  # fmt: skip
     assert said["error"]["code"] == "builder"
     said = accepted(CHANTAL, "promote", NEW, "--to", "P", "--change", CHANGE, expect=3)
-    (finding,) = said["decision"]["findings"]
+    (finding,) = blocking(said)
     assert finding["code"] == "OG604"
     assert "CH06-05" in finding["norms"]
     # Who accepted doesn't promote either (F06).
     accepted.here(ANNA, "role", "grant", ESRA.name, "administrator")
     accepted.here(BRAM, "people", "confirm")
     said = accepted(ESRA, "promote", NEW, "--to", "P", "--change", CHANGE, expect=3)
-    assert {f["code"] for f in said["decision"]["findings"]} == {"OG606"}
+    assert {f["code"] for f in blocking(said)} == {"OG606"}
     assert accepted.answers("P") == "1.0"
 
 

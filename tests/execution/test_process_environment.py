@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from otapgate.errors import BadInput
 from otapgate.execution.inventory import process_environment
 from otapgate.landscape.model import Environment, Host
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 
 
 def environment(*connections: str, **variables: Any) -> Environment:
@@ -22,6 +28,7 @@ def environment(*connections: str, **variables: Any) -> Environment:
             for number, connection in enumerate(connections)
         ),
         variables=variables,
+        host_keys={f"web{number}": (KEY,) for number in range(len(connections))},
     )
 
 
@@ -53,3 +60,37 @@ def test_two_ways_to_one_address_share_no_connection(tmp_path: Path) -> None:
     again = given(tmp_path, environment("ssh", ansible_ssh_common_args="-J a"))[name]
     assert one == again != other
     assert Path(one).stat().st_mode & 0o777 == 0o700
+
+
+def test_only_the_pinned_host_keys_are_believed(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    described = environment("ssh", "ssh", "local", ansible_host="Web.example", ansible_port=2222)
+    arguments = shlex.split(given(folder, described)["ANSIBLE_SSH_ARGS"])
+    assert f'UserKnownHostsFile="{folder}/known_hosts"' in arguments
+    assert {"StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null"} <= set(arguments)
+    assert (folder / "known_hosts").read_text() == f"[web.example]:2222 {KEY}\n" * 2
+    plain = given(folder, environment("ssh"))["ANSIBLE_SSH_ARGS"]
+    asked = subprocess.run(
+        ["ssh", *shlex.split(plain), "-G", "web0"], capture_output=True, text=True, check=True
+    ).stdout
+    said = dict(line.split(" ", 1) for line in asked.splitlines() if " " in line)
+    assert said["stricthostkeychecking"] in ("true", "yes")
+    assert said["userknownhostsfile"].strip('"') == f"{folder}/known_hosts"
+    assert (folder / "known_hosts").read_text() == f"web0 {KEY}\n"
+
+
+def test_a_host_without_a_pinned_key_is_refused(tmp_path: Path) -> None:
+    described = msgspec.structs.replace(environment("local", "ssh"), host_keys={})
+    with pytest.raises(BadInput) as caught:
+        given(tmp_path, described)
+    assert caught.value.code == "host-keys-missing"
+    assert "web1" in caught.value.message
+    assert "web0" not in caught.value.message
+    assert caught.value.remedy == "otapgate env pin demo-A"
+
+
+def test_another_pinned_key_is_another_connection(tmp_path: Path) -> None:
+    name = "ANSIBLE_SSH_CONTROL_PATH_DIR"
+    other = msgspec.structs.replace(environment("ssh"), host_keys={"web0": (KEY, KEY)})
+    assert given(tmp_path, environment("ssh"))[name] != given(tmp_path, other)[name]

@@ -126,7 +126,11 @@ def test_what_was_mended_by_hand_is_compared_and_not_gone_over_again(stage: Stag
 def test_an_unreachable_host_leaves_everything_untouched(stage: Stage) -> None:
     (port,) = ports.free(1)
     far = Host("far", {"ansible_host": "127.0.0.1", "ansible_port": port})
-    environment = msgspec.structs.replace(stage.environment, hosts=(*stage.environment.hosts, far))
+    environment = msgspec.structs.replace(
+        stage.environment,
+        hosts=(*stage.environment.hosts, far),
+        host_keys={"far": ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==",)},
+    )
     result = Promotion(stage.plan(stage.release("2.0"), environment=environment)).run()
     assert (result.outcome, result.code, result.touched) == (
         "rolled-back",

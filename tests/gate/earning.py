@@ -84,6 +84,12 @@ def signed(position: int, by: str, act: Any, at: str | None = None) -> Any:
     return s.Signed(position, at or ago(hours=1), by, act)
 
 
+def probed(described: m.Environment, kind: Any, **fields: Any) -> p.Probed:
+    """A probe that found all to be right."""
+    given: dict[str, Any] = {"outcome": "proven", "counts": {}, "against": {}, **fields}
+    return p.Probed("probe-1", described.name, described.digest, kind, evidence=NEW, **given)
+
+
 def people() -> Directory:
     """Everybody enrolled, with their roles; two role administrators, founded."""
     found = Directory(origin="example/linde", threshold=2, founded=True, founders=["admin"])
@@ -119,6 +125,7 @@ def state() -> s.State:
             NEW, "agenda-P", environment("P").digest, CHANGE, "process-owner", "agreed"))],
     )  # fmt: skip
     environments = {}
+    production = {"agenda-P": environment("P").digest}
     for stage, running in (("T", NEW), ("A", NEW), ("P", OLD)):
         described = environment(stage)  # type: ignore[arg-type]
         accepted = signed(10, "owner", p.EnvironmentAccepted(described.name, described.digest))
@@ -127,6 +134,14 @@ def state() -> s.State:
             history.datasets = [signed(20, "admin", p.DatasetLoaded(
                 "data-1", described.name, "anonymised", NEW, PLAN, OLD, 10, 10, 0, 5,
                 ago(days=-60)))]  # fmt: skip
+        history.probes = {"access": signed(21, "admin", probed(described, "access"))}
+        if stage != "P":
+            apart = probed(described, "isolation", against=production)
+            like = probed(described, "representativeness", against=production, counts={"score": 90})
+            history.probes |= {
+                "isolation": signed(22, "tester", apart),
+                "representativeness": signed(23, "lead", like),
+            }
         environments[described.name] = history
     change = s.Change(
         signed(11, "submitter", p.ChangeSubmitted(

@@ -193,6 +193,22 @@ def test_plans_and_datasets_are_kept_in_order():
         assert "no time" in str(book.do("daan", "dataset-loaded", wrong, about=about))
 
 
+def test_the_newest_probe_of_each_kind_counts():
+    book = school()
+    about = [("agenda-T", DESCRIBED)]
+    apart = p.Probed("probe-1", "agenda-T", DESCRIBED, "isolation", "violated", {"open": 1}, DATA)
+    access = msgspec.structs.replace(apart, kind="access", outcome="unknown")
+    again = msgspec.structs.replace(apart, probe="probe-2", outcome="proven", counts={})
+    for probed in (apart, access, again):
+        assert book.do("daan", "probed", probed, about=about) is None
+    found = book.state.environment("agenda-T").probes
+    assert {kind: probe.act for kind, probe in found.items()} == {
+        "isolation": again, "access": access,
+    }  # fmt: skip
+    assert "subject" in str(book.do("daan", "probed", apart, about=[("agenda-T", DATA)]))
+    assert "none of the roles" in str(book.do("chris", "probed", apart, about=about))
+
+
 def test_an_environment_is_accepted_and_adopted_once(running: Book):
     about = [("agenda-P", DESCRIBED)]
     accepted = p.EnvironmentAccepted("agenda-P", DESCRIBED)

@@ -20,6 +20,7 @@ PLACES = {
     "change": "changes/upgrade.yml",
     "release": "releases/tryton.yml",
     "plan": "plans/tryton.yml",
+    "lab": "labs/odd.yml",
     "anonymize-plan": "anonymizers/tryton.yml",
 }
 

@@ -135,6 +135,22 @@ def _may_adopt(
     return rehearsal.id if rehearsal is not None else None
 
 
+def probes(workspace: Workspace, environment: Environment) -> dict[str, Any]:
+    """The newest probe of each kind, and whether it is of the environment as described now."""
+    known = workspace.state.environment(environment.name).probes
+    return {
+        kind: {
+            "outcome": probe.act.outcome,
+            "at": probe.at,
+            "by": workspace.name(probe.by),
+            "counts": probe.act.counts,
+            "current": probe.act.description == environment.digest,
+            "entry": probe.position,
+        }
+        for kind, probe in sorted(known.items())
+    }
+
+
 def summary(workspace: Workspace, environment: Environment) -> dict[str, Any]:
     """An environment as lists and `env show` give it."""
     known = workspace.state.environment(environment.name)

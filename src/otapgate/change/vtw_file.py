@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from otapgate.i18n import _
-from otapgate.landscape.files import Date, FileModel, Name, Text, check_unique
+from otapgate.landscape.files import Date, FileModel, Name, Text
 from otapgate.landscape.model import Level
+from otapgate.landscape.security import check_unique
 from otapgate.landscape.sentences import Wrong
 from otapgate.landscape.yaml_positions import shown
 

@@ -118,6 +118,15 @@ COMMANDS: dict[str, Command | Group] = {
                    " after going back failed."),
                 "otapgate env adopt administration-P tryton@7.6.20",
             ),
+            "pin": Command(
+                "probe:pin", N_("The SSH host keys that its hosts show, as lines to put in."),
+                "otapgate env pin administration-P",
+            ),
+            "probe": Command(
+                "probe:probe",
+                N_("Look at its hosts: apart from production, who gets in, like production."),
+                "otapgate env probe administration-T isolation",
+            ),
         },
     ),
     "change": Group(
@@ -262,6 +271,24 @@ COMMANDS: dict[str, Command | Group] = {
             ),
             "move": Command("log:move", N_("Say that the ledger lives here from now on."),
                             "otapgate log move --because 'new server'"),
+        },
+    ),
+    "lab": Group(
+        N_("Hosts on this machine to try things out on, each with its own SSH server."),
+        {
+            "up": Command("lab:up", N_("Start a lab."), "otapgate lab up lab"),
+            "down": Command("lab:down", N_("End a lab, and clear what it left."),
+                            "otapgate lab down lab"),
+            "status": Command("lab:status", N_("The hosts of a lab."), "otapgate lab status lab"),
+            "exec": Command(
+                "lab:execute", N_("Run a command in the lab's network."),
+                "otapgate lab exec lab -- ansible-playbook -i hosts.yml site.yml",
+            ),
+            "fetch": Command(
+                "lab:fetch",
+                N_("Unpack Debian packages for labs, without installing them."),
+                "otapgate lab fetch postgresql",
+            ),
         },
     ),
     "schema": Command("schema:schema", N_("JSON Schema of a file format."),

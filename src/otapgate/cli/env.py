@@ -43,8 +43,18 @@ def show(env: Env) -> Reply:
             "network": environment.network,
             "retention_days": environment.retention_days,
             "max_age_days": environment.data.max_age_days,
+            "probes": environments.probes(workspace, environment),
         }
+    probes = found.pop("probes")
+    words = {"proven": _("proven"), "violated": _("violated"), "unknown": _("unknown")}
     lines = [f"{key}: {value}" for key, value in found.items() if value not in (None, "", {}, [])]
+    lines += [
+        _("probed ({kind}): {outcome}, {at}").format(
+            kind=kind, outcome=words.get(probe["outcome"], "?"), at=probe["at"]
+        )
+        for kind, probe in probes.items()
+    ]
+    found["probes"] = probes
     return Reply({"environment": found}, "\n".join(lines))
 
 

@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import json
 import os
+import shlex
 import stat
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment
 
 LIBRARY = Path(__file__).parent / "ansible" / "library"
@@ -96,13 +98,33 @@ SSH_ARGUMENTS = "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=60s"
 """What ssh is given. Without `-F`, a `HostName` or `ProxyJump` in the configuration of
 whoever runs otapgate would send one environment to another's machines, unseen: the way to
 a host is the environment's to describe."""
+_PINNED = (
+    "-o UserKnownHostsFile={path} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
+    " -o UpdateHostKeys=no -o VerifyHostKeyDNS=no -o NoHostAuthenticationForLocalhost=no"
+    " -o IgnoreUnknown=KnownHostsCommand -o KnownHostsCommand=none"
+)
+"""For ssh the first that it is told counts, and these come before whatever else says how a
+host is reached: the keys that the description pins are the only ones that are believed."""
+
+
+def ssh_arguments(scratch: Path, environment: Environment) -> str:
+    """What ssh is given; writes the environment's host keys below `scratch`, in a path
+    that may hold spaces."""
+    path = scratch / "known_hosts"
+    path.write_text(host_keys.known_hosts(environment))
+    # Ansible splits this as a shell would, ssh then reads the option's value by words
+    quoted = shlex.quote(f'UserKnownHostsFile="{path}"')
+    pinned = _PINNED.replace("UserKnownHostsFile={path}", quoted)
+    return f"{SSH_ARGUMENTS} {pinned}"
 
 
 def process_environment(
     scratch: Path, environment: Environment, *, forks: int, collections: Sequence[Path] = ()
 ) -> dict[str, str]:
     """Environment variables for Ansible's processes, all of them; makes the empty
-    `ansible.cfg` below `scratch` that keeps every other one from being read."""
+    `ansible.cfg` below `scratch` that keeps every other one from being read, and the list
+    of host keys. Raises BadInput when a host over SSH has none."""
+    host_keys.require(environment)
     reached = {
         host.name: connection_variables(environment, host.name) for host in environment.hosts
     }
@@ -123,7 +145,9 @@ def process_environment(
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(scratch),
         "ANSIBLE_LOCAL_TEMP": str(temporary),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(scratch, reached)),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(
+            _control_folder(scratch, (reached, environment.host_keys))
+        ),
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
@@ -134,7 +158,7 @@ def process_environment(
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_SSH_ARGS": SSH_ARGUMENTS,
+        "ANSIBLE_SSH_ARGS": ssh_arguments(scratch, environment),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
@@ -151,11 +175,12 @@ def process_environment(
     }
 
 
-def _control_folder(scratch: Path, reached: Mapping[str, Any]) -> Path:
+def _control_folder(scratch: Path, reached: Any) -> Path:
     """A private folder with a short name for ssh's control sockets: a socket's path
     holds at most 108 bytes, so it can't lie below the run's own folder. Ansible names a
     socket by address, port and user, which two environments behind different jump hosts
-    may share; so each way to reach an environment has a folder of its own."""
+    may share; so each way to reach an environment, host keys included, has a folder of
+    its own."""
     how = hashlib.sha256(json.dumps(reached, sort_keys=True, default=str).encode()).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"otapgate-{getpass.getuser()}"
     for one in (folder, folder / how[:8]):

@@ -30,6 +30,7 @@ from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.interruption import Interruption
 from otapgate.i18n import _
+from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment
 from otapgate.secrets_filter import SecretsFilter
 
@@ -342,6 +343,8 @@ def _why(
             where=follower.outside.where or "?",
             host=follower.outside.host,
         )
+    if failure is not None and failure.host in follower.dark and _is_other_key(failure.message):
+        return "host-key-changed", host_keys.changed(failure.host)
     if failure is not None and failure.host in follower.dark:
         return "host-unreachable", _("{host} can't be reached: {message}").format(
             host=failure.host, message=failure.message
@@ -370,6 +373,11 @@ def _why(
     return "ansible-failed", _("Ansible ended with exit code {code}: {message}").format(
         code=code, message=follower.error() or "?"
     )
+
+
+def _is_other_key(message: str) -> bool:
+    """Whether ssh turned away because of the host's key; it says so in English always."""
+    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
 
 
 def problem(result: PlaybookResult) -> OtapgateError:

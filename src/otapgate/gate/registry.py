@@ -58,7 +58,7 @@ _rules: dict[str, Rule] = {}
 _loaded: set[str] = set()
 _BUILT_IN = (
     "change", "environment", "testing", "rollback", "acceptance", "segregation",
-    "completeness", "calendar", "integrity",
+    "completeness", "calendar", "integrity", "probes",
 )  # fmt: skip
 
 

@@ -16,6 +16,12 @@ import msgspec
 from otapgate import canonical
 from otapgate.landscape.model import Environment, Landscape
 
+_SINCE = ("host_keys", "ports", "names", "relays", "databases", "sudo", "access_keys",
+          "differences")  # fmt: skip
+_POLICY_SINCE = {"probe_max_age_days": 30, "representativeness": 80}
+"""Fields that came later. Where they say nothing they aren't part of what is accepted or
+approved, so that what was accepted before they existed still is."""
+
 
 def description(environment: Environment) -> str:
     """`sha256:…` over what an environment's owner accepts: every value, defaults too.
@@ -26,6 +32,9 @@ def description(environment: Environment) -> str:
     plain: dict[str, Any] = msgspec.to_builtins(environment, str_keys=True)
     for field in ("digest", "file", "owner"):
         plain.pop(field)
+    for field in _SINCE:
+        if not plain[field]:
+            plain.pop(field)
     return canonical.digest_of(plain)
 
 
@@ -42,6 +51,9 @@ def document(landscape: Landscape) -> dict[str, Any]:
     policy: dict[str, Any] = msgspec.to_builtins(landscape.policy, str_keys=True)
     policy.pop("digest")
     policy.pop("file")
+    for field, default in _POLICY_SINCE.items():
+        if policy[field] == default:
+            policy.pop(field)
     freezes: list[dict[str, Any]] = msgspec.to_builtins(landscape.freezes)
     found: Any = {
         "policy": policy,

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from otapgate.i18n import _
+from otapgate.landscape import security
 from otapgate.landscape.model import DataClass, Level, Priority, Role, Severity, Stage, TestKind
+from otapgate.landscape.security import check_unique as check_unique  # noqa: PLC0414 - for others
 from otapgate.landscape.sentences import Wrong
 from otapgate.landscape.yaml_positions import shown
 
@@ -164,18 +166,6 @@ def check_secrets(value: list[str]) -> list[str]:
     return check_unique(value)
 
 
-def check_unique(value: list[Any]) -> list[Any]:
-    """A list in which nothing stands twice."""
-    for index, item in enumerate(value):
-        if item in value[:index]:
-            raise Wrong(
-                _("'{name}' stands in the list twice.").format(name=shown(str(item))),
-                index,
-                remedy=_("Delete one of the two."),
-            )
-    return value
-
-
 def check_date(value: str) -> str:
     """An ISO 8601 date."""
     try:
@@ -261,7 +251,7 @@ class DataFile(FileModel):
     )
 
 
-class EnvironmentFile(FileModel):
+class EnvironmentFile(security.SecurityFile):
     """One environment of a street."""
 
     stage: Stage = Field(description="O development, T test, A acceptance, P production.")
@@ -285,8 +275,10 @@ class EnvironmentFile(FileModel):
         default=[],
         description="Names of variables whose values are kept in the folder OTAPGATE_SECRETS.",
     )
-    access: dict[Name, Roles] = Field(
-        default={}, description="Account on the hosts, and the roles that may use it (CH04-05)."
+    access: dict[Name, Roles | security.AccountFile] = Field(
+        default={},
+        description="Account on the hosts, and the roles that may use it; or below it roles, "
+        "sudo and keys (CH04-05).",
     )
     network: str = Field(
         default="", description="The network it is in, and how that is kept apart."
@@ -325,6 +317,7 @@ class AgesFile(FileModel):
     tests: Days = Field(default=30, description="Test runs.")
     rehearsal: Days = Field(default=30, description="Rehearsals of the rollback.")
     acceptance: Days = Field(default=30, description="Acceptance and sign-offs.")
+    probes: Days = Field(default=30, description="Probes of the environments.")
 
 
 class RuleFile(FileModel):
@@ -361,6 +354,10 @@ class PolicyFile(FileModel):
         default={}, description="What a test plan covers at least, by priority (CH05-04)."
     )
     max_age_days: AgesFile = Field(default_factory=AgesFile, description="How old evidence may be.")
+    representativeness: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=80,
+        description="How much of production's make-up T and A must have, in percent (CH04-03).",
+    )
     rules: dict[Name, RuleFile] = Field(
         default={}, description="Rules of the gate, by code (OG301) or name, with another severity."
     )

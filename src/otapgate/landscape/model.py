@@ -19,6 +19,12 @@ LEVELS: tuple[Level, ...] = ("low", "medium", "high")
 Priority: TypeAlias = Literal["P1", "P2", "P3", "P4"]
 Severity: TypeAlias = Literal["block", "warn", "off"]
 DataClass: TypeAlias = Literal["none", "synthetic", "anonymised", "production"]
+Aspect: TypeAlias = Literal[
+    "workload", "operating-system", "application-software", "database", "management",
+    "network", "infrastructure",
+]  # fmt: skip
+ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
+"""In what an environment represents production (CH04-03)."""
 TestKind: TypeAlias = Literal["function", "security", "performance", "data", "rollback"]
 TEST_KINDS: tuple[TestKind, ...] = ("function", "security", "performance", "data", "rollback")
 
@@ -65,6 +71,17 @@ class DataRule(Value, frozen=True):
     """How old a loaded dataset may be before it must be renewed or deleted."""
 
 
+class Difference(Value, frozen=True):
+    """A difference with production that is known and accepted until a day (CH04-03)."""
+
+    aspect: Aspect
+    item: str
+    """As the probe names it; `*` for everything of the aspect."""
+    because: str
+    until: str
+    """ISO date, exclusive."""
+
+
 class Environment(Value, frozen=True):
     """One stage of one street: hosts, owner, access rules, data class (CH04-02)."""
 
@@ -85,6 +102,21 @@ class Environment(Value, frozen=True):
     network: str = ""
     retention_days: int = 365
     """How long test results of this environment are kept (CH05-06)."""
+    host_keys: dict[str, tuple[str, ...]] = {}
+    """Host → its SSH host keys, `type base64`: the only ones that are believed."""
+    ports: tuple[int, ...] = ()
+    """TCP ports that the hosts serve on, besides SSH's (CH04-04)."""
+    names: tuple[str, ...] = ()
+    """DNS names or addresses under which it is reached, besides the hosts' own."""
+    relays: tuple[str, ...] = ()
+    """`host:port` of the mail servers by which real mail would leave."""
+    databases: tuple[str, ...] = ()
+    """URLs of its databases, without passwords."""
+    sudo: tuple[str, ...] = ()
+    """Accounts that may become root (CH04-05)."""
+    access_keys: dict[str, tuple[str, ...]] = {}
+    """Account → fingerprints of keys that may log in, besides those of people."""
+    differences: tuple[Difference, ...] = ()
     digest: str = ""
     """`sha256:…` over this description, the owner left out: what the owner accepts by
     signing, and what lapses when the file changes."""
@@ -144,6 +176,9 @@ class Policy(Value, frozen=True):
     test_max_age_days: int = 30
     rehearsal_max_age_days: int = 30
     acceptance_max_age_days: int = 30
+    probe_max_age_days: int = 30
+    representativeness: int = 80
+    """Percentage of production's make-up that T and A have at least (CH04-03)."""
     rules: dict[str, RuleSetting] = {}
     digest: str = ""
     """`sha256:…` of all that approving it covers, see `landscape.approval`: what is

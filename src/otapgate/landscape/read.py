@@ -16,7 +16,7 @@ import msgspec
 
 from otapgate.errors import Problem
 from otapgate.i18n import _
-from otapgate.landscape import approval, files, yaml_positions
+from otapgate.landscape import approval, files, reach, yaml_positions
 from otapgate.landscape.model import (
     LEVELS,
     STAGES,
@@ -127,6 +127,8 @@ class _Reader:
             test_max_age_days=file.max_age_days.tests,
             rehearsal_max_age_days=file.max_age_days.rehearsal,
             acceptance_max_age_days=file.max_age_days.acceptance,
+            probe_max_age_days=file.max_age_days.probes,
+            representativeness=file.representativeness,
             rules={
                 name: RuleSetting(
                     severity=rule.severity,
@@ -244,12 +246,13 @@ class _Reader:
             data=DataRule(data_class, entry.data.max_age_days),
             variables=entry.variables,
             secrets=tuple(entry.secrets),
-            access={account: tuple(roles) for account, roles in entry.access.items()},
+            **reach.described(entry),
             network=entry.network,
             retention_days=entry.retention_days,
             file=document.file,
         )
         self._data(document, environment, [*loc, "data", "class"])
+        self.problems += reach.problems(document, entry, loc)
         self._once(self.environments, environment.name, _("environment"), document, [*loc, "name"])
         if environment.name in STAGES:
             self.problems.append(

@@ -99,6 +99,8 @@ def apply(  # noqa: PLR0912 - one case an act
             | p.RollbackFinished()
         ):
             return _apply_promotion(state, position, at, by, predicate)
+        case p.Probed(environment=name, kind=kind):
+            _environment(state, name).probes[kind] = Signed(position, at, by, predicate)
         case p.EntriesDismissed(entries=entries):
             return _dismiss(state, entries)
         case p.ClockCorrected():

@@ -384,6 +384,22 @@ class RollbackFinished(Predicate, frozen=True):
     evidence: str
 
 
+class Probed(Predicate, frozen=True):
+    """An environment's hosts were looked at (CH04-03, CH04-04, CH04-05). Details:
+    `findings`, which may name accounts, and so people."""
+
+    probe: Id
+    environment: Name
+    description: str
+    kind: Literal["isolation", "access", "fingerprint", "representativeness", "drift"]
+    outcome: Literal["proven", "violated", "unknown"]
+    counts: dict[Name, Count]
+    evidence: str
+    """Digest of everything that was seen, in the store."""
+    against: dict[Name, str] = {}
+    """The environments it was compared with, each with its description's digest."""
+
+
 class EntriesDismissed(Predicate, frozen=True):
     """Entries that came to nothing were looked into, and stand in nobody's way any more.
     Detail: `because`."""
@@ -454,6 +470,7 @@ ACTS: dict[str, Act] = {
     "promotion-finished": _act(PromotionFinished, "administrator", "robot"),
     "rollback-started": _act(RollbackStarted, "administrator", "robot"),
     "rollback-finished": _act(RollbackFinished, "administrator", "robot"),
+    "probed": _act(Probed, "administrator", "test-lead", "tester"),
     "entries-dismissed": _act(EntriesDismissed, "role-admin"),
     "clock-corrected": _act(ClockCorrected, "role-admin"),
     "ledger-moved": _act(LedgerMoved, "role-admin"),

@@ -136,6 +136,8 @@ class EnvironmentHistory(msgspec.Struct):
     unfinished: Unfinished | None = None
     promoted: bool = False
     """Whether a promotion ever succeeded, even if it was rolled back since."""
+    probes: dict[str, Signed[p.Probed]] = {}
+    """Kind of probe → the newest."""
     undone: dict[str, Undone] = {}
     """Digest of a release → when it was undone here last, unless it was let in since."""
 

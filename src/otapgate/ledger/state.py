@@ -162,7 +162,7 @@ def _about(predicate: p.Predicate) -> str | None:
             return digest
         case p.EnvironmentAccepted(description=digest) | p.DatasetLoaded(manifest=digest):
             return digest
-        case p.ChangeSubmitted(vtw=digest):
+        case p.ChangeSubmitted(vtw=digest) | p.Probed(description=digest):
             return digest
         case _:
             return getattr(predicate, "release", None)

@@ -1,0 +1,89 @@
+"""What an environment's file says of host keys, access and being apart, and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.landscape.conftest import problems_of
+
+from otapgate.landscape.load import load
+from otapgate.landscape.model import Difference
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
+
+
+def put(root: Path, *lines: str) -> int:
+    """Lines into the first environment; the line of the first of them."""
+    path = root / "environments/agenda.yml"
+    text = path.read_text()
+    at = text.index("    access:")
+    path.write_text(text[:at] + "".join(f"    {line}\n" for line in lines) + text[at:])
+    return text[:at].count("\n") + 1
+
+
+def test_all_of_it_is_read_and_in_the_digest(root: Path) -> None:
+    before = load(root).environments()[0].digest
+    path = root / "environments/agenda.yml"
+    path.write_text(path.read_text().replace(
+        "access: {deploy: [administrator]}",
+        "access: {deploy: {roles: [administrator], sudo: true, keys: [SHA256:" + "a" * 43
+        + "]}, test: [tester]}", 1))  # fmt: skip
+    put(root,
+        f"host_keys: {{agenda-t: [{KEY} root@agenda]}}",
+        "ports: [443]", "names: [agenda.example]", 'relays: ["smtp.example:25"]',
+        'databases: ["postgresql://db.example/agenda"]',
+        "differences: [{aspect: infrastructure, item: memory, because: cost, until: 2027-01-01}]",
+    )  # fmt: skip
+    found = load(root).environments()[0]
+    assert found.host_keys == {"agenda-t": (KEY,)}, "the comment is left out"
+    assert found.access == {"deploy": ("administrator",), "test": ("tester",)}
+    assert (found.sudo, found.access_keys) == (("deploy",), {"deploy": ("SHA256:" + "a" * 43,)})
+    assert (found.ports, found.names, found.relays) == (
+        (443,), ("agenda.example",), ("smtp.example:25",),
+    )  # fmt: skip
+    assert found.databases == ("postgresql://db.example/agenda",)
+    assert found.differences == (Difference("infrastructure", "memory", "cost", "2027-01-01"),)
+    assert found.digest != before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("host_keys: {elsewhere: [" + KEY + "]}", "'elsewhere' is no host of this environment."),
+        ("host_keys: {agenda-t: [ssh-ed25519 AAAA]}", "public part of an SSH host key"),
+        (f"host_keys: {{agenda-t: [{KEY.replace('ed25519', 'rsa', 1)}]}}", "public part"),
+        ("host_keys: {agenda-t: [nonsense]}", "public part of an SSH host key"),
+        ("host_keys: {agenda-t: [ssh-dss AAAAB3NzaC1kc3MAAAAB]}", "public part"),
+        ("ports: [0]", "at least 1"),
+        ("ports: [80, 80]", "twice"),
+        ("names: ['http://agenda.example/']", "neither a DNS name"),
+        ("relays: [smtp.example]", "not a mail relay"),
+        ("databases: ['postgresql://u:geheim@db.example/x']", "A password stands"),
+        ("databases: ['agenda']", "not the URL of a database"),
+        ("differences: [{aspect: speed, item: x, because: y, until: 2027-01-01}]", "speed"),
+        ("differences: [{aspect: network, item: x, because: y, until: soon}]", "not a date"),
+        ("variables: {ansible_ssh_args: -v}", "take away the check"),
+        ("variables: {ansible_host_key_checking: false}", "take away the check"),
+        ("variables: {ansible_connection: paramiko_ssh}", "another list of host keys"),
+        ("variables: {ansible_ssh_common_args: -o StrictHostKeyChecking=no}", "Strict"),
+        ("variables: {ansible_ssh_extra_args: '-oUser\"KnownHostsFile\"=/x'}", "KnownHosts"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line(root: Path, line: str, said: str) -> None:
+    number = put(root, line)
+    (problem,) = problems_of(root)
+    assert said in problem.message
+    assert problem.where == f"environments/agenda.yml:{number}"
+    assert "geheim" not in problem.message
+
+
+def test_a_host_cant_weaken_it_either(root: Path) -> None:
+    path = root / "environments/agenda.yml"
+    text = path.read_text().replace(
+        "        ansible_connection: local",
+        "        ansible_ssh_common_args: -J jump -o globalknownhostsfile=/x", 1,
+    )  # fmt: skip
+    path.write_text(text)
+    (problem,) = problems_of(root)
+    assert "globalknownhostsfile" in problem.message
