@@ -202,13 +202,12 @@ class Supervisor:
 
     def note(self) -> None:
         """Write down where everything is."""
-        stat = Path(f"/proc/{self.process}/stat").read_text("utf-8")
         state = {
             "version": 1,
             "id": self.plan.id,
             "supervisor": {
                 "pid": self.process,
-                "started": int(stat.rpartition(")")[2].split()[19]),
+                "started": started(self.process),
             },
             "user_namespace": self.plan.mapped,
             "admin": {
@@ -301,6 +300,12 @@ class Supervisor:
                     if near == found:  # the host's first process was killed
                         self.pids.pop(name)
                         self.note()
+
+
+def started(process: int) -> int:
+    """When a process began, in ticks since the machine did; raises OSError."""
+    told = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    return int(told.rpartition(")")[2].split()[19])
 
 
 def _only(*kept: int) -> None:
