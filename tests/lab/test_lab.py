@@ -394,3 +394,15 @@ def test_an_ordinary_user_without_numbers_of_their_own_is_told_what_lacks(tmp_pa
         return
     assert done.stdout == "1\n"
     assert "uidmap" in done.stderr or "/etc/subuid" in done.stderr
+
+
+def test_the_guide_shows_the_file_that_is_tried_here() -> None:
+    guide = (ROOT / "docs/how-to/run-a-lab.md").read_text("utf-8")
+    shown = guide.split("```yaml\n")[1].split("```")[0]
+    assert (ROOT / "docs/how-to/lab.yml").read_text("utf-8").endswith(shown)
+
+
+def test_dry_run_starts_nothing(tmp_path: Path) -> None:
+    done = run("lab", "up", tmp_path / "lab", "--dry-run")
+    assert json.loads(done.stdout)["hosts"]["p1"] == "10.77.4.11"
+    assert list(tmp_path.iterdir()) == []

@@ -23,9 +23,19 @@ def up(
         int | None,
         typer.Option("--while", metavar="PID", help=_("End when that process does.")),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=_("Only say what would be started."))
+    ] = False,
 ) -> Reply:
     from otapgate.lab import running
 
+    if dry_run:
+        hosts = running.foresee(file)
+        rows = [[host.name, host.stage, host.address] for host in hosts]
+        return Reply(
+            {"hosts": {host.name: host.address for host in hosts}},
+            lambda: table([_("host"), _("stage"), _("address")], rows),
+        )
     lab, seconds = running.up(folder, file, tied)
     data = _data(lab) | {"seconds": round(seconds, 2)}
     head = _("The lab in {folder} is up, after {seconds:.1f} s.").format(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from otapgate.lab.cables import interfaces
 from otapgate.lab.plan import ADMIN, Hole, Plan
 
 TABLE = "otapgate_lab"
@@ -50,11 +51,6 @@ table inet {TABLE} {{
   }}
 }}
 """
-
-
-def interfaces(plan: Plan) -> dict[str, str]:
-    """The hub's end of everybody's cable."""
-    return {ADMIN: "to-admin"} | {host.name: f"to-{i}" for i, host in enumerate(plan.hosts)}
 
 
 def _match(address: dict[str, str], hole: Hole, back: bool = False) -> str:

@@ -22,8 +22,8 @@ import msgspec
 
 from otapgate.errors import Busy, Failed, Usage
 from otapgate.i18n import _
-from otapgate.lab import kernel, material
-from otapgate.lab.supervisor import CONTROL, DISKS, LOCK, STATE
+from otapgate.lab import kernel, material, plan
+from otapgate.lab.supervisor import CONTROL, DISKS, LOCK, STATE, started
 
 MARK = "OTAPGATE_LAB"
 """Environment variable of every program that was started in a lab: the lab's id."""
@@ -61,36 +61,49 @@ def up(folder: Path, file: Path | None = None, tied: int | None = None) -> tuple
     if mapped and (why := programs.mapping()) is not None:
         raise _refused(why)
     folder = folder.resolve()
-    _make(folder)
-    lock = _lock(folder)
-    if lock is None:
-        raise Busy(
-            "lab-runs",
-            _("A lab runs in {folder} already.").format(folder=folder),
-            remedy=f"otapgate lab down {folder}",
-        )
-    process = -1
+    lock: int | None = None
     try:
+        _make(folder)
+        lock = _lock(folder)
+        if lock is None:
+            raise Busy(
+                "lab-runs",
+                _("A lab runs in {folder} already.").format(folder=folder),
+                remedy=f"otapgate lab down {folder}",
+            )
         _sweep(folder)
+        (folder / STATE).unlink(missing_ok=True)  # of one that was killed
         key = draw.pair("otapgate-lab")
         drawn = draw.draw(asked, folder, tools, key, mapped)
         _write(folder / KEYS / "lab", key.private)
         _write(folder / KEYS / "lab.pub", key.public)
-        process = _begin(folder, drawn.plan, lock, tied)
+        _begin(folder, drawn.plan, lock, tied)
         lab = find(folder)
         material.write(lab.folder, lab.state, drawn.passwords)
-        return find(folder), time.monotonic() - began
+        return lab, time.monotonic() - began
     except BaseException:
-        if process > 0:
-            _end(process)
-        os.close(lock)
-        lock = None
-        _gone(folder)
-        _clear(folder)
+        if lock is not None:
+            os.close(lock)
+            lock = None
+            _stop(folder)
+        if not running(folder):  # else it is another's
+            _clear(folder)
         raise
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def foresee(file: Path | None) -> list[plan.Host]:
+    """The hosts that `up` would start; raises what it would."""
+    from otapgate.lab import draw, programs
+
+    asked = draw.read(file)
+    mapped = os.geteuid() != 0
+    if mapped and (why := programs.mapping()) is not None:
+        raise _refused(why)
+    made = draw.draw(asked, Path(), programs.find(), draw.pair("otapgate-lab"), mapped)
+    return made.plan.hosts
 
 
 def _make(folder: Path) -> None:
@@ -114,8 +127,8 @@ def _lock(folder: Path) -> int | None:
     return handle
 
 
-def _begin(folder: Path, made: Any, lock: int, tied: int | None) -> int:
-    """Start the supervisor and wait until it says that the lab is up; its process id."""
+def _begin(folder: Path, made: Any, lock: int, tied: int | None) -> None:
+    """Start the supervisor and wait until it says that the lab is up."""
     watch = os.pidfd_open(tied) if tied is not None else None
     inherited = [lock] if watch is None else [lock, watch]
     command = [sys.executable, "-I", "-m", "otapgate.lab.supervisor"]
@@ -145,7 +158,7 @@ def _begin(folder: Path, made: Any, lock: int, tied: int | None) -> int:
                     if "error" in told:
                         raise _refused(told["error"])
                     if "up" in told:
-                        return process
+                        return
                 if not more:
                     raise _refused(_last_words(folder / LOG))
         except BaseException:
@@ -190,9 +203,10 @@ def find(folder: Path) -> Lab:
     folder = folder.resolve()
     try:
         state = json.loads((folder / STATE).read_bytes())
-        if running(folder):
+        noted = state["supervisor"]
+        if running(folder) and started(noted["pid"]) == noted["started"]:
             return Lab(folder, state)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     raise Failed(
         "lab-down",
@@ -209,24 +223,25 @@ def down(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     if running(folder):
-        # Only while the lock is held is lab.json about a process that still is.
         for _try in range(50):
             if (folder / STATE).exists():
                 break
             time.sleep(0.1)  # it's coming up
         _sweep(folder)
-        _end(find(folder).pid)
-        _gone(folder)
+        _stop(folder)
     _sweep(folder)
     _clear(folder)
     return there
 
 
-def _gone(folder: Path) -> None:
-    """Wait for the lab to let go of its folder. One that was just being started does so by
-    itself, when it finds nobody to tell that it is up. Raises Busy `lab-runs`."""
+def _stop(folder: Path) -> None:
+    """End the lab and wait for it to let go of its folder. One that was just being started
+    does so by itself, when it finds nobody to tell that it is up. Raises Busy `lab-runs`."""
     until = time.monotonic() + _SECONDS_UP
     while running(folder):
+        # Only while the lock is held is lab.json about a process that still is.
+        with contextlib.suppress(OSError, ValueError, Failed):
+            _end(find(folder).pid)
         if time.monotonic() > until:
             raise Busy("lab-runs", _("The lab in {folder} doesn't end.").format(folder=folder))
         time.sleep(0.02)

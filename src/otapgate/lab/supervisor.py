@@ -22,12 +22,10 @@ from typing import Any
 
 import msgspec
 
-from otapgate.lab import base, firewall, host, kernel
+from otapgate.lab import base, cables, firewall, host, kernel
 from otapgate.lab.plan import ADMIN, Hole, Host, Plan
 
 STATE, CONTROL, LOCK, DISKS = "lab.json", "control", ".lock", "disks"
-_NEIGHBOUR = "169.254.1.1"
-"""The hub, as every host sees it at the other end of its cable."""
 
 
 class Supervisor:
@@ -75,36 +73,28 @@ class Supervisor:
         wait, go = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(go)
-            kernel.unshare(kernel.NEW_NET)
-            os.write(answer, f"{host.number()} {kernel.network_cookie()}".encode())
-            os.read(wait, 1)
+            with contextlib.suppress(OSError):
+                os.close(go)
+                kernel.unshare(kernel.NEW_NET)
+                os.write(answer, f"{host.number()} {kernel.network_cookie()}".encode())
+                os.read(wait, 1)
             os._exit(0)
         os.close(wait)
-        outer, self.cookie = (int(x) for x in os.read(asked, 60).split())
+        os.close(answer)
+        told = os.read(asked, 60).split()
+        if len(told) != 2:
+            raise OSError(0, "the kernel gives no further network")
+        outer, self.cookie = (int(x) for x in told)
         self.admin = os.open(f"/proc/{outer}/ns/net", os.O_RDONLY)
         self._cable(ADMIN, child)
-        inside = self._inside(self.plan.admin)
-        self._run([self.plan.ip, "-batch", "-"], inside, before=lambda: kernel.join(self.admin))
+        lines = cables.far(self.plan.admin)
+        self._run([self.plan.ip, "-batch", "-"], lines, before=lambda: kernel.join(self.admin))
         os.close(go)
         os.waitpid(child, 0)
         os.close(asked)
-        os.close(answer)
-
-    def _inside(self, address: str) -> str:
-        return (
-            f"link set lo up\naddr add {address}/32 dev eth0\nlink set eth0 up\n"
-            f"route add {_NEIGHBOUR} dev eth0\nroute add default via {_NEIGHBOUR} dev eth0\n"
-        )
 
     def _cable(self, name: str, process: int) -> None:
-        address = {ADMIN: self.plan.admin} | {x.name: x.address for x in self.plan.hosts}
-        near = firewall.interfaces(self.plan)[name]
-        self._ip(
-            f"link add {near} type veth peer name eth0 netns {process}\n"
-            f"addr add {_NEIGHBOUR}/32 dev {near}\nlink set {near} up\n"
-            f"route add {address[name]}/32 dev {near}\n"
-        )
+        self._ip(cables.near(self.plan, name, process))
 
     def begin(self, one: Host) -> None:
         """Start a host; `await_` waits until it can be logged in on."""
@@ -149,7 +139,7 @@ class Supervisor:
             _say(said, {"near": int(os.read(near, 20)), "far": far})
             if os.read(wait, 1) != b".":
                 os._exit(1)
-            self._run([self.plan.ip, "-batch", "-"], self._inside(one.address))
+            self._run([self.plan.ip, "-batch", "-"], cables.far(one.address))
             sshd = "/usr/sbin/sshd"
             host.enter(self.plan, one, disk, self.disks / "base", self.disks / "shares")
             kernel.keep_capabilities()
@@ -182,7 +172,7 @@ class Supervisor:
             os.kill(near, signal.SIGKILL)
             os.waitpid(near, 0)
             with contextlib.suppress(OSError):  # gone with the other end of the cable
-                self._ip(f"link del {firewall.interfaces(self.plan)[name]}\n")
+                self._ip(f"link del {cables.interfaces(self.plan)[name]}\n")
 
     def rules(self) -> None:
         """Put the firewall's rules in force, all at once."""
@@ -202,13 +192,12 @@ class Supervisor:
 
     def note(self) -> None:
         """Write down where everything is."""
-        stat = Path(f"/proc/{self.process}/stat").read_text("utf-8")
         state = {
             "version": 1,
             "id": self.plan.id,
             "supervisor": {
                 "pid": self.process,
-                "started": int(stat.rpartition(")")[2].split()[19]),
+                "started": started(self.process),
             },
             "user_namespace": self.plan.mapped,
             "admin": {
@@ -301,6 +290,12 @@ class Supervisor:
                     if near == found:  # the host's first process was killed
                         self.pids.pop(name)
                         self.note()
+
+
+def started(process: int) -> int:
+    """When a process began, in ticks since the machine did; raises OSError."""
+    told = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    return int(told.rpartition(")")[2].split()[19])
 
 
 def _only(*kept: int) -> None:

@@ -41,7 +41,7 @@ class CallbackModule(CallbackBase):
         self._count = 0
 
     def v2_playbook_on_start(self, playbook):
-        self._here = os.path.abspath(playbook._file_name) == self._wanted["playbook"]  # noqa: PTH100
+        self._here = os.path.abspath(playbook._file_name) == self._wanted["playbook"]
 
     def v2_playbook_on_task_start(self, task, is_conditional):  # noqa: ARG002
         self._begins(task)
