@@ -28,6 +28,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
     ("releases/*/release.yml", "otapgate.release.build:check_file"),
     ("anonymizers/*.yml", "otapgate.anonymize.plan:check_file"),
     ("changes/*.yml", "otapgate.change.vtw:check_file"),
+    ("parallel/*.yml", "otapgate.parallel.plan:check_file"),
 )
 """Which files of a landscape another subject owns, and its checker `module:function`,
 called as `check_file(path, root) -> list[Problem]`. Imported when there is such a file."""

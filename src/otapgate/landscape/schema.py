@@ -19,6 +19,7 @@ FORMATS: dict[str, str] = {
     "change": "otapgate.change.vtw_file:VtwFileModel",
     "release": "otapgate.release.release_file:ReleaseFileModel",
     "plan": "otapgate.testing.plan_file:PlanFileModel",
+    "parallel": "otapgate.parallel.plan_file:ParallelFileModel",
     "anonymize-plan": "otapgate.anonymize.plan_file:PlanFile",
 }
 """Name of the format, and its model as `module:class`."""
