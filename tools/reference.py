@@ -172,6 +172,7 @@ FILES: dict[str, tuple[str, str]] = {
         "environments/landscape/releases/tryton-8.0.yml",
     ),
     "plan": ("`plans/NAME.yml`", "environments/landscape/plans/tryton.yml"),
+    "parallel": ("`parallel/NAME.yml`", "environments/landscape/parallel/tryton.yml"),
     "anonymize-plan": ("`anonymizers/NAME.yml`", "anonymizers/tryton.yml"),
 }
 """For each format: where it lives in a landscape, and which file is the example."""

@@ -20,6 +20,7 @@ PLACES = {
     "change": "changes/upgrade.yml",
     "release": "releases/tryton.yml",
     "plan": "plans/tryton.yml",
+    "parallel": "parallel/tryton.yml",
     "anonymize-plan": "anonymizers/tryton.yml",
 }
 

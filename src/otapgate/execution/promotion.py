@@ -9,7 +9,7 @@ it begins, so after a kill at any instant `resume` goes on and `go_back` goes ba
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from otapgate.errors import Failed, Integrity, OtapgateError, Usage
 from otapgate.execution import compare, runner
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
+from otapgate.execution.fingerprints import Packed
 from otapgate.execution.journal import Journal
 from otapgate.execution.plan import FINGERPRINT, Plan
 from otapgate.execution.run_state import Outcome, PromotionResult, RunState, run_state
@@ -149,7 +150,7 @@ class Promotion:
             return self._back(failure)
         return self.finish("succeeded", (), _("The release runs, complete."))
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Mapping[str, Any]:
         """Fingerprint, then `snapshot.yml`, in one process; returns the fingerprints.
         Raises StepFailed."""
         self.plan.make_snapshot_folders()
@@ -181,7 +182,9 @@ class Promotion:
         seen = self._fingerprints(result, "after")
         self.journal.keep(AFTER, seen)
         expected = expected_installs(self.plan.manifest, self.plan.release_tree)
-        self._completeness = completeness(expected, seen, self.plan.hosts)
+        self._completeness = completeness(
+            expected, seen, self.plan.hosts, self.plan.installed_before()
+        )
         said = self._completeness
         if said.outcome == "incomplete" or (expected and said.outcome != "complete"):
             what = "; ".join([*said.missing, *said.different, *said.extra][:5])
@@ -215,7 +218,7 @@ class Promotion:
         self.journal.append("rollback", "failed" if left else "done", left=list(left))
         return left, milliseconds, failed.result if failed else None
 
-    def _compared(self, before: dict[str, Any]) -> tuple[tuple[str, ...], StepFailed | None]:
+    def _compared(self, before: Mapping[str, Any]) -> tuple[tuple[str, ...], StepFailed | None]:
         """What isn't as it was, and the failure of the look itself if there was one."""
         left: tuple[str, ...] = ()
         failed = None
@@ -223,7 +226,7 @@ class Promotion:
             looked = [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
             seen = self.playbooks("compare", looked, before=before).fingerprints
         except StepFailed as failure:
-            seen = failure.result.fingerprints if failure.result else {}
+            seen = failure.result.fingerprints if failure.result else Packed()
             left = (f"compare: {failure.message}",)
             failed = failure
         return left + compare.compare_state(before, seen), failed
@@ -276,7 +279,7 @@ class Promotion:
             raise StepFailed(result.code, result.message, result)
         return result
 
-    def _fingerprints(self, result: PlaybookResult, when: str) -> dict[str, Any]:
+    def _fingerprints(self, result: PlaybookResult, when: str) -> Mapping[str, Any]:
         unseen = [host for host in self.plan.hosts if host not in result.fingerprints]
         if unseen:
             raise StepFailed(
@@ -284,14 +287,13 @@ class Promotion:
                 _("{hosts}: not looked at ({when}).").format(hosts=", ".join(unseen), when=when),
                 result,
             )
-        return dict(result.fingerprints)
+        return result.fingerprints
 
-    def _before(self) -> dict[str, Any]:
+    def _before(self) -> Packed:
         record = self.journal.last("snapshot", "done")
         if record is None:
             raise Usage("no-snapshot", _("The run has no snapshot to go back to."))
-        kept: dict[str, Any] = self.journal.kept(BEFORE, record.data["fingerprint"])
-        return kept
+        return Packed.read(self.journal.kept(BEFORE, record.data["fingerprint"]))
 
     def _state(self) -> RunState:
         state = run_state(self.plan.run_dir)

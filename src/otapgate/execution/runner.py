@@ -54,7 +54,7 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     """Every host of the environment; a host that no playbook got to is `failed` unless
     everything went well."""
     failed_task: TaskFailure | None
-    fingerprints: dict[str, dict[str, Any]]
+    fingerprints: Mapping[str, dict[str, Any]]
     """Host → what the fingerprint module saw there."""
     output: Path
     """All that Ansible wrote, secrets masked: the evidence."""
