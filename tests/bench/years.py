@@ -8,11 +8,10 @@ The last change has earned production and waits for it.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from otapgate import canonical
 from otapgate.acts.founding import found
@@ -20,11 +19,14 @@ from otapgate.acts.workspace import Workspace
 from otapgate.gate.finding import Action
 from otapgate.gate.registry import rules
 from otapgate.landscape.model import Environment, Landscape
-from otapgate.ledger import merkle, sshsig, wire
+from otapgate.ledger import merkle, sshsig
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import Draft, Head, Subject, leaf_hash, namespace, parse, seal
 from otapgate.ledger.storage import Ledger
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # scripts run from anywhere
+from tests.memory_signer import MemorySigner
 
 STREETS = ("administration", "timetable", "library", "website")
 ROLES: dict[str, tuple[str, ...]] = {
@@ -45,21 +47,6 @@ COMPLETE = p.Completeness("complete")
 FORM = {"why": "The teachers asked for it. " * 40, "what": "A new version. " * 20}
 
 
-class Key:
-    """An Ed25519 key in memory that signs as key files do."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        return sshsig.assemble(
-            self.public, namespace, wire.string(b"ssh-ed25519") + wire.string(raw)
-        )
-
-
 def digest(*words: object) -> str:
     """A digest that stands for something."""
     return canonical.digest(" ".join(map(str, words)).encode())
@@ -70,7 +57,7 @@ class School:
 
     def __init__(self, root: Path, entries: int) -> None:
         self.root = root
-        self.keys = {name: Key() for name in ROLES}
+        self.keys = {name: MemorySigner() for name in ROLES}
         self.state = State()
         self._tree = merkle.CompactRange()
         self._begin()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otapgate import canonical, errors
-from otapgate.acts import changes, folding, runs, secret_values
+from otapgate.acts import changes, runs, secret_values
 from otapgate.acts.drafts import draft, new_id
 from otapgate.acts.gatekeeping import release as find_release
 from otapgate.acts.workspace import Workspace
@@ -24,6 +24,7 @@ from otapgate.landscape.model import Environment
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Parallel, Release
 from otapgate.ledger.statement import Draft
+from otapgate.private_file import write_private
 
 if TYPE_CHECKING:
     from otapgate.parallel.capture import Post
@@ -303,7 +304,7 @@ def _outside(workspace: Workspace, full: Path) -> None:
 
 def _write(full: Path, lines: tuple[str, ...]) -> None:
     try:
-        folding.write_private(full.absolute(), "".join(f"{x}\n" for x in lines).encode(
+        write_private(full.absolute(), "".join(f"{x}\n" for x in lines).encode(
             "utf-8", "replace"))  # fmt: skip
     except OSError as error:
         raise errors.Failed(
