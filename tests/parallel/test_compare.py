@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otapgate.parallel.compare import MOST, Comparison, Rules, near, number
+from otapgate.parallel.compare import MOST, Comparison, Rules, near
 from otapgate.parallel.plan import Compare, Mask, Tolerance
+from otapgate.parallel.reading import number
 
 COLUMNS = ("id", "amount", "note")
 amounts = st.decimals(min_value=-1000, max_value=1000, places=3).map(str)

@@ -121,10 +121,10 @@ def conclude(
 
 
 def parallel_list() -> Reply:
-    from otapgate.acts import parallel
+    from otapgate.acts import parallel_log
 
     with open_for_reading() as workspace:
-        found = [parallel.as_json(workspace, x) for x in workspace.state.parallels.values()]
+        found = [parallel_log.as_json(workspace, x) for x in workspace.state.parallels.values()]
     heads = [_("run"), _("release"), _("change"), _("old"), _("new"), _("made"), _("status")]
     rows = [[x["id"], x["release"], x["change"], x["old"], x["new"],
              f"{x['made']}/{x['comparisons']}", x["status"]] for x in found]  # fmt: skip
@@ -133,10 +133,10 @@ def parallel_list() -> Reply:
 
 
 def show(run: Run) -> Reply:
-    from otapgate.acts import parallel
+    from otapgate.acts import parallel_log
 
     with open_for_reading() as workspace:
-        found = parallel.show(workspace, run)
+        found = parallel_log.show(workspace, run)
     heads = [_("at"), _("by"), _("same"), _("tolerated"), _("different")]
     rows = [[c["at"], c["by"], str(c["same"]), str(c["tolerated"]), str(c["different"])]
             for c in found["compared"]]  # fmt: skip

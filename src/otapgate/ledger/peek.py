@@ -90,10 +90,11 @@ def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, str]]:
     try:
         with contextlib.closing(sqlite.connect(path)) as raw:
             raw.execute("BEGIN")
+            origin = sqlite.read_origin(raw, path)
             # A view in the place of a table would show readers another ledger than the one
             # that is written to and verified.
             if found := schema.differences(raw.execute(schema.QUERY)):
                 raise sqlite.altered(path, found)
-            yield raw, sqlite.read_origin(raw, path)
+            yield raw, origin
     except sqlite3.Error as error:
         raise sqlite.explain(error, path) from error

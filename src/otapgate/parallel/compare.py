@@ -7,8 +7,6 @@ broken or hostile: what can't be read differs, and is never passed over.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections import Counter, defaultdict
@@ -19,20 +17,21 @@ from itertools import zip_longest
 from typing import Any, TypeAlias
 
 from otapgate.parallel.plan import Compare, Mask, Tolerance
+from otapgate.parallel.reading import (
+    Rows,
+    Unreadable,
+    number,
+    parse_json,
+    parse_table,
+    parse_text,
+)
 
 MOST = 200
 """Differences of one output that are described; the rest is counted."""
 LONGEST_MASKED = 10_000
 """Characters; a longer line is compared as it is, so that no pattern takes for ever."""
 
-_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?\Z")
-_COMMA = re.compile(r"[-+]?([0-9]{1,40}|[0-9]{1,3}(\.[0-9]{3}){1,12})(,[0-9]{1,40})?\Z")
-
 Path: TypeAlias = tuple[str, ...]
-
-
-class Unreadable(Exception):
-    """An output that isn't what the plan takes it for: a sentence without its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class Rules:
                 found.note(Difference("bytes", (), f"{len(old)} bytes", f"{len(new)} bytes"))
             return found
         try:
-            one, other = _text(old, "old"), _text(new, "new")
+            one, other = parse_text(old, "old"), parse_text(new, "new")
             if self.compare.as_ == "csv":
                 return self.tables(
                     parse_table(one, self.compare.delimiter, "old"),
@@ -149,11 +148,11 @@ class Rules:
         end = _common(one[begin:][::-1], other[begin:][::-1])
         found.same = begin + end
         middle = zip_longest(one[begin : len(one) - end], other[begin : len(other) - end])
-        for number, (was, now) in enumerate(middle, begin + 1):
+        for place, (was, now) in enumerate(middle, begin + 1):
             if was == now:
                 found.same += 1
             else:
-                found.note(Difference(f"line {number}", (), was, now))
+                found.note(Difference(f"line {place}", (), was, now))
         return found
 
     # Tables
@@ -328,67 +327,6 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A table: columns by name, each row as long as there are columns."""
-
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
-def parse_table(text: str, delimiter: str, side: str) -> Rows:
-    """A table from text with a line of column names; raises Unreadable."""
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise Unreadable(f"{side}: not csv: {error}") from error
-    lines = [line for line in lines if line]
-    if not lines:
-        raise Unreadable(f"{side}: no line of column names")
-    columns = tuple(lines[0])
-    if len(set(columns)) < len(columns):
-        raise Unreadable(f"{side}: a column's name stands there twice")
-    for line in lines[1:]:
-        if len(line) != len(columns):
-            raise Unreadable(f"{side}: a row has {len(line)} cells, not {len(columns)}")
-    return Rows(columns, [tuple(line) for line in lines[1:]])
-
-
-def parse_json(text: str, side: str) -> Any:
-    """JSON with numbers as Decimal and no key twice; raises Unreadable."""
-    try:
-        return json.loads(
-            text, parse_float=_exact, parse_int=_exact, parse_constant=_exact,
-            object_pairs_hook=_once,
-        )  # fmt: skip
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{side}: not JSON that can be compared") from error
-
-
-def _exact(text: str) -> Decimal:
-    found = number(text)
-    if found is None:
-        raise ValueError("no number that can be compared")
-    return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
-def number(text: str, *, comma: bool = False) -> Decimal | None:
-    """The number that a text is; None for what isn't one, or is longer than any amount."""
-    text = text.strip()
-    if comma:
-        if not _COMMA.match(text):
-            return None
-        text = text.replace(".", "").replace(",", ".")
-    return Decimal(text) if _NUMBER.match(text) else None
-
-
 def near(one: Decimal, other: Decimal, tolerance: Tolerance) -> bool:
     """Whether two numbers lie within the tolerance; the same whichever comes first."""
     with localcontext(Context(prec=200)):
@@ -421,13 +359,6 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
             break
         count += 1
     return count
-
-
-def _text(data: bytes, side: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{side}: not UTF-8") from error
 
 
 def _shown(value: Any) -> str:
