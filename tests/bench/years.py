@@ -17,7 +17,7 @@ from otapgate import canonical
 from otapgate.acts.founding import found
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.finding import Action
-from otapgate.gate.registry import rules
+from otapgate.gate.registry import RULE_SET, rules
 from otapgate.landscape.model import Environment, Landscape
 from otapgate.ledger import merkle, sshsig
 from otapgate.ledger import predicates as p
@@ -87,8 +87,10 @@ class School:
     def do(
         self, by: str, act: str, predicate: p.Predicate, subject: tuple[str, str], **details: Any
     ) -> None:
-        """One act, three quarters of an hour after the last; it must count."""
-        self.clock += timedelta(minutes=45)
+        """One act, three quarters of an hour after the last; it must count. A decision is
+        about the moment at which it is signed, and the promotion follows at once."""
+        at_once = act in ("decision", "promotion-started")
+        self.clock += timedelta(seconds=30) if at_once else timedelta(minutes=45)
         head = Head(self.landscape.origin, self.state.size, self._tree.root().hex())
         known = {k.replace("_", "-"): v for k, v in details.items()}
         made = Draft(act, (Subject(*subject),), p.to_predicate(predicate), known)
@@ -124,6 +126,9 @@ class School:
                 self.do(other, "confirmed", p.Confirmed(tuple(waiting)), nothing)
 
     def _settle(self) -> None:
+        # The other streets came after the first entry, and approving covers their stages.
+        policy = self.landscape.policy.digest
+        self.do("Hanna Vos", "policy-approved", p.PolicyApproved(policy), ("policy", policy))
         for street in self.landscape.streets:
             for env in street.environments:
                 self.do("Anna Visser", "environment-accepted",
@@ -252,7 +257,7 @@ class School:
             self.people["Daan Smit"], self.clock.isoformat(timespec="seconds"),
             digest("landscape"), self.landscape.policy.digest, digest("seen", self.state.size),
             self.state.size, self.state.root, "0.1.0", {r.code: "passed" for r in rules()},
-            findings if outcome == "refused" else (),
+            findings if outcome == "refused" else (), RULE_SET,
         )  # fmt: skip
         self.do("Daan Smit", "decision", made, subject)
         return name

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,11 @@ from otapgate.execution.events import _unpacked
 from otapgate.execution.fingerprints import MOST, Packed, Told, named
 from otapgate.execution.inventory import LIBRARY
 from otapgate.execution.journal import Journal
+from otapgate.execution.promotion import Promotion
+from otapgate.landscape.model import Host
 from otapgate.release.manifest import Install, Manifest, ReleaseFile, State
+
+from .conftest import Stage
 
 MODULE = runpy.run_path(str(LIBRARY / "otapgate_fingerprint.py"))
 OLD = {"app.py": "version = 1.0\n", "page.html": "old\n"}
@@ -201,3 +207,47 @@ def test_a_fingerprint_without_bottom_is_an_error_and_no_crash() -> None:
     assert json.dumps(_unpacked(None))
     while deep:  # taken apart by hand: the interpreter would do it by recursion
         deep = deep.pop("a")
+
+
+FORGETFUL = """
+- name: Deploy
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Copy the application
+      ansible.builtin.copy:
+        src: "{{ otapgate_artifacts }}/artifacts/app/"
+        dest: "{{ home }}/app/"
+        mode: preserve
+      when: inventory_hostname != "web3"
+"""
+BACK = """
+- name: Roll back
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Put the application back
+      ansible.builtin.copy:
+        src: "{{ otapgate_previous.artifacts }}/artifacts/app/"
+        dest: "{{ home }}/app/"
+        mode: preserve
+"""
+NOTHING = "- hosts: all\n  gather_facts: false\n  tasks: [{ansible.builtin.debug: {msg: ok}}]\n"
+
+
+@pytest.mark.slow
+def test_ch06_09_a_deployment_that_forgets_the_third_server_is_not_complete(stage: Stage) -> None:
+    hosts = []
+    for name in ("web1", "web2", "web3"):
+        home = stage.folder / name
+        shutil.copytree(stage.old[1] / "artifacts" / "app", home / "app")
+        hosts.append(Host(name, {"ansible_connection": "local", "home": str(home)}))
+    environment = msgspec.structs.replace(stage.environment, hosts=tuple(hosts))
+    made = stage.release("1.1", deploy=FORGETFUL, verify=NOTHING, snapshot="", rollback=BACK)
+    state = State(paths=("{{ home }}/app",))
+    release = (msgspec.structs.replace(made[0], state=state), made[1])
+    result = Promotion(stage.plan(release, environment=environment)).run()
+    assert result.outcome == "rolled-back"
+    behind = f"web3: {stage.folder}/web3/app: demo 1.0 where 1.1 was accepted"
+    assert behind in result.message
+    assert result.completeness.different == (behind,)
