@@ -184,7 +184,7 @@ def size_of(last: Any, path: Path) -> int:
 
 
 CHECK = "PRAGMA integrity_check(5)"
-"""SQLite's own look at its pages and indexes: 0.03 s for 10,000 entries."""
+"""SQLite's own look at its pages and indexes: 0.1 s for 10,000 entries (19 MB)."""
 
 
 def unsound(said: Iterable[Any]) -> list[str]:
