@@ -1,7 +1,7 @@
 """Fingerprints of many hosts: kept packed, looked at one by one; and what is said of many.
 
-A fingerprint of two thousand files takes a megabyte as Python values and a fifteenth of
-that packed, so a thousand hosts are held packed. What is the same of many hosts is one
+A fingerprint of two thousand files takes some megabytes as Python values and 0.2 MB
+packed, so those of many hosts are held packed. What is the same of many hosts is one
 line. Pure.
 """
 
