@@ -173,6 +173,7 @@ FILES: dict[str, tuple[str, str]] = {
     ),
     "plan": ("`plans/NAME.yml`", "environments/landscape/plans/tryton.yml"),
     "lab": ("`labs/NAME.yml`, by custom", "docs/how-to/lab.yml"),
+    "parallel": ("`parallel/NAME.yml`", "environments/landscape/parallel/tryton.yml"),
     "anonymize-plan": ("`anonymizers/NAME.yml`", "anonymizers/tryton.yml"),
 }
 """For each format: where it lives in a landscape, and which file is the example."""

@@ -7,28 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.memory_signer import MemorySigner
 
 from otapgate.acts.founding import found
 from otapgate.acts.people import confirm, confirmable, enrol, grant
 from otapgate.acts.workspace import Workspace
 from otapgate.ledger import predicates as p
-from otapgate.ledger import sshsig, wire
 from otapgate.ledger.statement import Draft, Subject, namespace, seal
-
-
-class Key:
-    """An Ed25519 key in memory."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        body = wire.string(b"ssh-ed25519") + wire.string(raw)
-        return sshsig.assemble(self.public, namespace, body)
 
 
 class Office:
@@ -36,7 +21,7 @@ class Office:
 
     def __init__(self, root: Path, *admins: str) -> None:
         self.root = root
-        self.keys = {name: Key() for name in admins}
+        self.keys = {name: MemorySigner() for name in admins}
         found(root, stages=("T", "A", "P"), name="De Linde", street="agenda", language="en",
               admins={name: key.public.line for name, key in self.keys.items()},
               signer=self.keys[admins[0]]).close()  # fmt: skip
@@ -56,7 +41,7 @@ class Office:
     def enrol(self, name: str, *roles: str) -> str:
         """Somebody with a key and roles, confirmed; returns their id."""
         first, second = list(self.keys)[:2]
-        self.keys.setdefault(name, Key())
+        self.keys.setdefault(name, MemorySigner())
         file = self.root / "key.pub"
         file.write_text(self.keys[name].public.line)
         with self.open(first) as workspace:

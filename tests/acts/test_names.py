@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.memory_signer import MemorySigner
 
 from otapgate import errors
 from otapgate.acts import people
@@ -10,7 +11,7 @@ from otapgate.acts.environments import accept
 from otapgate.acts.workspace import Workspace
 from otapgate.ledger import predicates as p
 
-from .conftest import Key, Office
+from .conftest import Office
 
 Z = "sha256:" + "0" * 64
 ANNA, BRAM, CHANTAL, DAAN = "Anna de Wit", "Bram Visser", "Chantal Mulder", "Daan Jansen"
@@ -37,7 +38,7 @@ def test_a_detail_of_any_other_act_names_nobody(office: Office):
 
 def test_an_enrolment_names_only_whom_it_enrols_and_only_once_it_counts(office: Office):
     chantal, daan = office.enrol(CHANTAL, "builder"), office.enrol(DAAN)
-    mine = p.PersonEnrolled(chantal, (Key().public.line,))
+    mine = p.PersonEnrolled(chantal, (MemorySigner().public.line,))
     waits = office.forge(ANNA, "person-enrolled", mine, (chantal, Z),
                          {f"name-{chantal}": "Esra Yilmaz", f"name-{daan}": CHANTAL})  # fmt: skip
     office.forge(CHANTAL, "person-enrolled", mine, (chantal, Z), {f"name-{chantal}": BRAM})
@@ -56,7 +57,8 @@ def test_one_name_for_two_people_stands_for_neither(office: Office):
     owned_by(office, DAAN)
     assert accept(office.open(DAAN), "agenda-T")
     twin = office.forge(
-        ANNA, "person-enrolled", p.PersonEnrolled(chantal, (Key().public.line,)), (chantal, Z),
+        ANNA, "person-enrolled",
+        p.PersonEnrolled(chantal, (MemorySigner().public.line,)), (chantal, Z),
         {f"name-{chantal}": DAAN},
     )  # fmt: skip
     office.act(BRAM, people.confirm([twin]))
@@ -79,7 +81,7 @@ def test_one_name_for_two_people_stands_for_neither(office: Office):
 @pytest.mark.parametrize("name", ["Anna\u202e tiW", "Anna\nde Wit", "An\x1b[8mna", "", "x" * 200])
 def test_a_name_that_hides_something_is_not_enrolled(office: Office, name: str):
     key = office.root / "key.pub"
-    key.write_text(Key().public.line)
+    key.write_text(MemorySigner().public.line)
     with pytest.raises(errors.BadInput) as refused:
         people.enrol(office.open(ANNA), name, key)
     assert refused.value.code in ("name-empty", "name-malformed")
@@ -87,7 +89,7 @@ def test_a_name_that_hides_something_is_not_enrolled(office: Office, name: str):
 
 
 def test_a_name_that_another_tool_wrote_is_shown_harmlessly(office: Office):
-    person = p.PersonEnrolled("p-1", (Key().public.line,))
+    person = p.PersonEnrolled("p-1", (MemorySigner().public.line,))
     name = {"name-p-1": "\x1b[2JAnna\u202e\n    7  nothing"}
     entry = office.forge(ANNA, "person-enrolled", person, ("p-1", Z), name)
     with office.open(BRAM) as workspace:
@@ -101,7 +103,7 @@ def test_another_key_is_no_other_name_nor_another_person(office: Office):
     daan = office.enrol(DAAN)
     key = office.root / "more.pub"
     for typed in ("DAAN jansen", daan):
-        key.write_text(Key().public.line)
+        key.write_text(MemorySigner().public.line)
         with office.open(ANNA) as workspace:
             workspace.record(people.enrol(workspace, typed, key))
         office.confirm(BRAM)
@@ -120,7 +122,7 @@ def test_founders_have_two_names(tmp_path):
 def test_who_waits_can_be_named_and_owns_nothing(office: Office):
     owned_by(office, "Esra Yilmaz")
     key = office.root / "key.pub"
-    key.write_text(Key().public.line)
+    key.write_text(MemorySigner().public.line)
     with office.open(ANNA) as workspace:
         workspace.record(people.enrol(workspace, "Esra Yilmaz", key))
         esra = workspace.person("Esra Yilmaz")

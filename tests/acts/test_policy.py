@@ -68,7 +68,7 @@ def test_a_decision_on_a_policy_that_is_not_what_it_says_does_not_replay(
 
         asked: list[Action] = []
 
-        def decide(landscape, state, seen, action, now):
+        def decide(landscape, state, seen, action, now, using):
             asked.append(action)
             raise gatekeeping.Undecidable
 

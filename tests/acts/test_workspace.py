@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.memory_signer import MemorySigner
 
 from otapgate import errors
 from otapgate.acts import gatekeeping
@@ -23,18 +24,18 @@ from otapgate.ledger import peek
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft, Subject
 
-from .conftest import Key, Office
+from .conftest import Office
 
 ONE, TWO = ("sha256:" + digit * 64 for digit in "12")
 
 
 @pytest.fixture
-def key() -> Key:
-    return Key()
+def key() -> MemorySigner:
+    return MemorySigner()
 
 
 @pytest.fixture
-def root(tmp_path: Path, key: Key) -> Path:
+def root(tmp_path: Path, key: MemorySigner) -> Path:
     made = found(tmp_path / "linde", stages=("T", "P"), admins={"Anna": key.public.line},
                  signer=key, name="De Linde", street="agenda", language="en")  # fmt: skip
     made.close()
@@ -171,7 +172,7 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
         opened.append(os.fsdecode(arguments[0]))
 
 
-def test_nothing_but_sqlite_opens_the_ledger_while_it_is_held(root: Path, key: Key):
+def test_nothing_but_sqlite_opens_the_ledger_while_it_is_held(root: Path, key: MemorySigner):
     """Closing it anywhere would drop this process's locks, and with them what it wrote."""
     global opened  # noqa: PLW0603 - a hook can't be taken off again
     sys.addaudithook(_note)

@@ -8,23 +8,25 @@ The last change has earned production and waits for it.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from otapgate import canonical
 from otapgate.acts.founding import found
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.finding import Action
-from otapgate.gate.registry import rules
+from otapgate.gate.registry import RULE_SET, rules
 from otapgate.landscape.model import Environment, Landscape
-from otapgate.ledger import merkle, sshsig, wire
+from otapgate.ledger import merkle, sshsig
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import Draft, Head, Subject, leaf_hash, namespace, parse, seal
 from otapgate.ledger.storage import Ledger
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # scripts run from anywhere
+from tests.memory_signer import MemorySigner
 
 STREETS = ("administration", "timetable", "library", "website")
 ROLES: dict[str, tuple[str, ...]] = {
@@ -45,21 +47,6 @@ COMPLETE = p.Completeness("complete")
 FORM = {"why": "The teachers asked for it. " * 40, "what": "A new version. " * 20}
 
 
-class Key:
-    """An Ed25519 key in memory that signs as key files do."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        return sshsig.assemble(
-            self.public, namespace, wire.string(b"ssh-ed25519") + wire.string(raw)
-        )
-
-
 def digest(*words: object) -> str:
     """A digest that stands for something."""
     return canonical.digest(" ".join(map(str, words)).encode())
@@ -70,7 +57,7 @@ class School:
 
     def __init__(self, root: Path, entries: int) -> None:
         self.root = root
-        self.keys = {name: Key() for name in ROLES}
+        self.keys = {name: MemorySigner() for name in ROLES}
         self.state = State()
         self._tree = merkle.CompactRange()
         self._begin()
@@ -100,8 +87,10 @@ class School:
     def do(
         self, by: str, act: str, predicate: p.Predicate, subject: tuple[str, str], **details: Any
     ) -> None:
-        """One act, three quarters of an hour after the last; it must count."""
-        self.clock += timedelta(minutes=45)
+        """One act, three quarters of an hour after the last; it must count. A decision is
+        about the moment at which it is signed, and the promotion follows at once."""
+        at_once = act in ("decision", "promotion-started")
+        self.clock += timedelta(seconds=30) if at_once else timedelta(minutes=45)
         head = Head(self.landscape.origin, self.state.size, self._tree.root().hex())
         known = {k.replace("_", "-"): v for k, v in details.items()}
         made = Draft(act, (Subject(*subject),), p.to_predicate(predicate), known)
@@ -137,6 +126,9 @@ class School:
                 self.do(other, "confirmed", p.Confirmed(tuple(waiting)), nothing)
 
     def _settle(self) -> None:
+        # The other streets came after the first entry, and approving covers their stages.
+        policy = self.landscape.policy.digest
+        self.do("Hanna Vos", "policy-approved", p.PolicyApproved(policy), ("policy", policy))
         for street in self.landscape.streets:
             for env in street.environments:
                 self.do("Anna Visser", "environment-accepted",
@@ -265,7 +257,7 @@ class School:
             self.people["Daan Smit"], self.clock.isoformat(timespec="seconds"),
             digest("landscape"), self.landscape.policy.digest, digest("seen", self.state.size),
             self.state.size, self.state.root, "0.1.0", {r.code: "passed" for r in rules()},
-            findings if outcome == "refused" else (),
+            findings if outcome == "refused" else (), RULE_SET,
         )  # fmt: skip
         self.do("Daan Smit", "decision", made, subject)
         return name

@@ -13,6 +13,7 @@ import pytest
 from otapgate import errors
 from otapgate.cli import app
 from otapgate.cli.commands import COMMANDS, Command, Group
+from otapgate.cli.options import split
 
 from .conftest import Run
 
@@ -273,3 +274,25 @@ def test_help_in_json_is_one_object(run: Run):
         assert done.code == 0
         assert done.json["ok"] is True
         assert "otapgate" in done.json["help"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rest", "as_json"),
+    [
+        (["log", "clock", "--because", "--json"], ["log", "clock", "--because", "--json"], False),
+        (["log", "clock", "--because", "--key", "x"],
+         ["log", "clock", "--because", "--key", "x"], False),
+        (["log", "clock", "--because", "x", "--json"], ["log", "clock", "--because", "x"], True),
+        (["log", "clock", "--because=x", "--json"], ["log", "clock", "--because=x"], True),
+        (["--json", "log", "clock", "--because", "-y"], ["log", "clock", "--because", "-y"], True),
+        (["promote", "x", "--dry-run", "--json"], ["promote", "x", "--dry-run"], True),
+        (["log", "--because", "--json"], ["log", "--because"], True),
+        (["nonsense", "--because", "--json"], ["nonsense", "--because"], True),
+    ],
+)  # fmt: skip
+def test_the_value_of_an_option_is_no_option(
+    line: list[str], rest: list[str], as_json: bool
+) -> None:
+    found, left = split(line, app.takes_value)
+    assert left == rest
+    assert found.json is as_json

@@ -145,11 +145,16 @@ def test_a_ledger_that_is_gone_is_founded_anew_only_on_purpose(founded: School) 
     # Who may not found leaves everything as it was.
     founded(DAAN, "init", ".", "--again", "--role-admin", f"A={founded.keys}/anna.pub", expect=7)
     assert (founded.root / ".otapgate" / "store" / "kept").exists()
+    assert "origin: otapgate.example/de-hazelaar\n" in (founded.root / "otapgate.yml").read_text()
     said = again(founded, "--again")
     (kept,) = founded.root.glob(".otapgate/lost-*/store/kept")
     assert said["kept"] == str(kept.parent.parent.relative_to(founded.root))
     assert [e["act"] for e in founded.entries()] == ["genesis"]
     assert founded(None, "log", "verify")["problems"] == []
+    # Two histories never have one name.
+    said = founded(None, "log", "show", "0")["entry"]["statement"]["predicate"]
+    assert said["origin"].startswith("otapgate.example/de-hazelaar~")
+    assert f"origin: {said['origin']}\n" in (founded.root / "otapgate.yml").read_text()
     # A ledger that is there is never replaced.
     assert again(founded, "--again", expect=4)["error"]["code"] == "landscape-exists"
     assert len(founded.entries()) == 1

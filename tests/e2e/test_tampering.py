@@ -233,3 +233,20 @@ def test_the_ledger_refuses_edits_while_its_triggers_stand(founded: School) -> N
             raise AssertionError(sql)
     finally:
         base.close()
+
+
+def test_the_ledger_is_no_target_for_test_data(prepared: School) -> None:
+    source = f"sqlite:///{prepared.stage('P')}/people.sqlite"
+    before = prepared.ledger.read_bytes()
+    link = prepared.home / "link.sqlite"
+    link.unlink(missing_ok=True)
+    link.symlink_to(prepared.ledger)
+    for target in (
+        prepared.ledger, link, Path(f"{prepared.ledger}-wal"), prepared.root / ".otapgate/x.sqlite",
+    ):  # fmt: skip
+        said = prepared(
+            DAAN, "anonymize", "run", "anonymizers/agenda.yml", "--from", source,
+            "--to", f"sqlite:///{target}", "--env", "T", expect=4,
+        )  # fmt: skip
+        assert said["error"]["code"] == "target-is-otapgate", target
+    assert prepared.ledger.read_bytes() == before

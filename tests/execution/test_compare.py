@@ -17,6 +17,7 @@ from otapgate.execution import compare
 from otapgate.execution.ansible.module_utils.otapgate_state import rows
 from otapgate.execution.ansible.module_utils.otapgate_state.look import fingerprint
 from otapgate.execution.ansible.module_utils.otapgate_state.sqlite_database import sqlite_table
+from otapgate.execution.fingerprints import MOST
 
 
 def look(**spec: Any) -> dict[str, dict[str, Any]]:
@@ -223,10 +224,10 @@ def test_a_host_that_wasnt_looked_at_is_never_called_restored(tree: Path) -> Non
 
 def test_no_more_differences_than_a_ledger_can_bear(tmp_path: Path) -> None:
     before = look(paths=[str(tmp_path)])
-    for number in range(compare.MOST + 50):
+    for number in range(MOST + 50):
         (tmp_path / f"f{number}").touch()
     left = differences(before, look(paths=[str(tmp_path)]))
-    assert len(left) == compare.MOST + 1
+    assert len(left) == MOST + 1
     assert left[-1] == "and 50 more"
 
 

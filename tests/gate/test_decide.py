@@ -41,6 +41,7 @@ FROZEN = {
     "OG619": "supplier-accepts", "OG620": "chair-alone", "OG705": "unfinished",
     "OG904": "store-damaged", "OG905": "one-role-administrator", "OG906": "clock-behind",
     "OG406": "rolled-back-there", "OG505": "rolled-back",
+    "OG521": "parallel-run-missing", "OG522": "parallel-run-lapsed", "OG523": "builder-concludes",
 }  # fmt: skip
 
 
@@ -63,7 +64,9 @@ def policy(**rules: m.RuleSetting) -> m.Landscape:
     return landscape(policy=msgspec.structs.replace(where.policy, rules=rules))
 
 
-@pytest.mark.parametrize("code", ["OG601", "OG602", "OG603", "OG619", "OG620", "OG901", "OG902"])
+@pytest.mark.parametrize(
+    "code", ["OG601", "OG602", "OG603", "OG619", "OG620", "OG901", "OG902", "OG523"]
+)
 def test_no_policy_weakens_a_hard_rule(code: str):
     rule = next(r for r in registry.rules() if r.code == code)
     off = m.RuleSetting("off", "small school", "Anna", "2027-01-01")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -457,11 +458,23 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 TEXT = st.from_regex(r"[A-Z][a-zé]{1,8} [A-Z][a-z]{1,8}", fullmatch=True)
 PLAIN_VALUE = st.booleans() | st.integers(-(10**6), 10**6) | st.text(
     st.characters(codec="ascii", exclude_categories=["C"]), max_size=8
-)  # fmt: skip
+) | st.from_regex(r"[0-9]{1,3}[eE][0-9]{1,3}|0[0-9]{1,3}|[0-9]_[0-9]", fullmatch=True)  # fmt: skip
 VARIABLES = st.dictionaries(
     st.from_regex(r"[a-n][a-z_]{0,8}", fullmatch=True).filter(lambda n: n[:8] != "ansible_"),
     PLAIN_VALUE, max_size=3,
 )  # fmt: skip
+
+
+class Quoting(yaml.SafeDumper):
+    """Quotes text that looks like a number, as people must: PyYAML knows no 1e100."""
+
+
+def _text(dumper: Quoting, text: str) -> yaml.ScalarNode:
+    looks_like = re.fullmatch(r"[-+]?[0-9.][0-9._]*([eE][-+]?[0-9]+)?", text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if looks_like else None)
+
+
+Quoting.add_representer(str, _text)
 
 
 @st.composite
@@ -497,7 +510,7 @@ def test_any_sound_landscape_comes_back_whole(root: Path, data: st.DataObject) -
     written = [data.draw(street_files(n)) for n in range(data.draw(st.integers(1, 2)))]
     for number, file in enumerate(written):
         (root / f"environments/{number}.yml").write_text(
-            yaml.safe_dump(file, sort_keys=False, allow_unicode=True)
+            yaml.dump(file, Dumper=Quoting, sort_keys=False, allow_unicode=True)
         )
     landscape = load(root)
     for file, made in zip(written, landscape.streets, strict=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import settings
+from tests.memory_signer import MemorySigner
 
-from otapgate.ledger import sshsig, statement, wire
+from otapgate.ledger import statement
 from otapgate.ledger.keys import Signer
 from otapgate.ledger.statement import Draft, Head, Sealed, Subject
 from otapgate.ledger.storage import Ledger
@@ -20,22 +20,10 @@ from otapgate.ledger.storage import Ledger
 settings.register_profile("ledger", deadline=None)
 settings.load_profile("ledger")
 
+__all__ = ["MemorySigner"]
+
 ORIGIN = "school.example/ledger"
 AT = datetime(2026, 1, 1, 10, 0, 0, tzinfo=UTC)
-
-
-class MemorySigner:
-    """An Ed25519 key in memory that signs as the key files of `keys` do."""
-
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
-        raw = self._key.public_key().public_bytes_raw()
-        self.public = sshsig.from_blob(wire.string(b"ssh-ed25519") + wire.string(raw))
-
-    def sign(self, message: bytes, namespace: str) -> str:
-        raw = self._key.sign(sshsig.to_be_signed(namespace, message))
-        signature = wire.string(b"ssh-ed25519") + wire.string(raw)
-        return sshsig.assemble(self.public, namespace, signature)
 
 
 def write(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from otapgate import errors
 from otapgate.ledger import peek, statement
 from otapgate.ledger.storage import Ledger
+from otapgate.ledger.verify import verify
 
 from .conftest import AT, ORIGIN, MemorySigner, write
 
@@ -56,3 +58,55 @@ def test_what_is_not_committed_is_not_seen(
     assert seen == [before]
     assert peek.peek(path) == ledger.head()
     assert [row.position for row in peek.since(path, 0)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TRIGGER q BEFORE INSERT ON entry BEGIN SELECT RAISE(IGNORE); END",
+        "CREATE VIEW shown AS SELECT * FROM entry",
+        "DROP TRIGGER entry_kept",
+    ],
+)
+def test_readers_and_writers_refuse_the_same(
+    ledger: Ledger, path: Path, signer: MemorySigner, sql: str
+) -> None:
+    write(ledger, signer)
+    assert peek.peek(path).size == 1
+    with sqlite3.connect(path) as base:
+        base.execute(sql)
+    base.close()
+    with pytest.raises(errors.Integrity) as reading:
+        peek.since(path, 0)
+    with pytest.raises(errors.Integrity) as writing:
+        write(ledger, signer)
+    assert reading.value.code == writing.value.code == "ledger-altered"
+    assert reading.value.problems == writing.value.problems
+    told = [x.what for x in verify(ledger).problems if x.entry is None]
+    assert told == [problem.message for problem in reading.value.problems]
+
+
+def test_a_page_that_sqlite_finds_damaged_is_told(
+    ledger: Ledger, path: Path, signer: MemorySigner
+) -> None:
+    for _entry in range(3):
+        write(ledger, signer, note="x" * 50)
+    with sqlite3.connect(path) as base:
+        base.execute("PRAGMA writable_schema = ON")
+        (root,) = base.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'ix_detail_position'"
+        ).fetchone()
+        (size,) = base.execute("PRAGMA page_size").fetchone()
+        base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    base.close()
+    ledger.close()
+    # The index says that details stand elsewhere; no query of otapgate's would notice.
+    data = bytearray(path.read_bytes())
+    page = slice((root - 1) * size, root * size)
+    cells = bytes(data[page])
+    data[page] = cells.replace(b"\x03\x01\x01", b"\x03\x01\x02", 1)
+    assert bytes(data[page]) != cells
+    path.write_bytes(data)
+    with Ledger.open(f"sqlite:///{path}") as opened:
+        told = [x.what for x in verify(opened).problems]
+    assert any("SQLite says that the file is damaged" in what for what in told), told

@@ -21,6 +21,7 @@ PLACES = {
     "release": "releases/tryton.yml",
     "plan": "plans/tryton.yml",
     "lab": "labs/odd.yml",
+    "parallel": "parallel/tryton.yml",
     "anonymize-plan": "anonymizers/tryton.yml",
 }
 

@@ -349,3 +349,54 @@ def test_a_database_that_cant_be_compared_is_named_by_line(
     assert problem.line == line
     if "geheim" in url:
         assert "geheim" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "playbooks"),
+    [
+        ("{path: .., as: all}", "../playbooks"),
+        ("{path: ../.otapgate, as: ours}", "../playbooks"),
+        ("{path: ../.otapgate/ledger.sqlite, as: ours}", "../playbooks"),
+        ("{path: ../linked, as: ours}", "../playbooks"),
+        ("../**", "../playbooks"),
+        ("../.otapgate/*", "../playbooks"),
+        ("one.txt", ".."),
+    ],
+)
+def test_the_ledger_is_part_of_no_release(tmp_path: Path, artifacts: str, playbooks: str) -> None:
+    for name in ("deploy", "verify", "rollback"):
+        for folder in ("playbooks", "."):
+            path = tmp_path / folder / f"{name}.yml"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("[]\n")
+    (tmp_path / ".otapgate").mkdir()
+    (tmp_path / ".otapgate/ledger.sqlite").write_text("x")
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases/one.txt").write_text("x")
+    (tmp_path / "linked").symlink_to(".otapgate")
+    file = tmp_path / "releases/agenda.yml"
+    file.write_text(
+        f"app: agenda\nversion: '1.0'\nstreet: agenda\nartifacts:\n  - {artifacts}\n"
+        f"playbooks: {playbooks}\nplans: [agenda]\nstate: {{paths: [/x]}}\n"
+    )
+    with pytest.raises(BadInput) as caught:
+        read(file, tmp_path)
+    assert any("otapgate's own" in p.message for p in caught.value.problems), caught.value.problems
+
+
+def test_a_pattern_that_does_not_reach_the_ledger_is_fine(tmp_path: Path) -> None:
+    for name in ("deploy", "verify", "rollback"):
+        path = tmp_path / "playbooks" / f"{name}.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("[]\n")
+    (tmp_path / ".otapgate").mkdir()
+    (tmp_path / ".otapgate/x.txt").write_text("x")
+    (tmp_path / "one.txt").write_text("x")
+    (tmp_path / "releases").mkdir()
+    file = tmp_path / "releases/agenda.yml"
+    file.write_text(
+        "app: agenda\nversion: '1.0'\nstreet: agenda\nartifacts: [../*.txt]\n"
+        "playbooks: ../playbooks\nplans: [agenda]\nstate: {paths: [/x]}\n"
+    )
+    found = read(file, tmp_path)
+    assert "artifacts/one.txt" in {source.path for source in found.sources}

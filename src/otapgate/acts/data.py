@@ -57,6 +57,26 @@ def _not_production(workspace: Workspace, target: str) -> None:
                     )
 
 
+def _not_ours(workspace: Workspace, target: str) -> None:
+    """Refuse a target that is the ledger, or anything else of otapgate's."""
+    from otapgate.anonymize.schema import location
+
+    path = location(target).resolve()
+    ledger = workspace.ledger_path.resolve()
+    hidden = workspace.hidden.resolve()
+    same = path.exists() and ledger.exists() and path.samefile(ledger)
+    beside = path.parent == ledger.parent and path.name.startswith(ledger.name)
+    if same or beside or path == hidden or hidden in path.parents:
+        raise errors.BadInput(
+            "target-is-otapgate",
+            _("{target} is otapgate's own: the ledger and the content store are there.").format(
+                target=target
+            ),
+            remedy=_("name the test environment's database with --to"),
+            where=str(path),
+        )
+
+
 def run(
     workspace: Workspace,
     plan_file: Path,
@@ -73,6 +93,7 @@ def run(
     workspace.require("administrator")
     environment = target_environment(workspace, env)
     _not_production(workspace, target)
+    _not_ours(workspace, target)
     plan = load_plan(plan_file)
     plan_digest, _size = workspace.store.put_file(plan_file)
     result = anonymize(plan, plan_digest, source, target, progress=progress)

@@ -8,8 +8,6 @@ rests on is folded from the first entry, and only carried on within one process.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -18,8 +16,9 @@ from otapgate import __version__
 from otapgate.ledger.sshsig import signer_fingerprint
 from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import parse
+from otapgate.private_file import write_private
 
-_SHAPE = 5
+_SHAPE = 7
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 
@@ -81,16 +80,3 @@ def keep(file: Path, state: State) -> None:
     """Renew the cache. Not being able to costs time, nothing else."""
     with contextlib.suppress(OSError):
         write_private(file, msgspec.json.encode(_Cached(__version__, _SHAPE, state)))
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

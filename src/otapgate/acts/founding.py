@@ -40,8 +40,9 @@ def found(
     `admins` maps names to public key lines; one of the keys must be the signer's. With
     one administrator the ledger works and says so until there are two. With
     `write_files` False the landscape's files are already there; with `again`, what a lost
-    ledger left beside it is set aside. Nothing half-made is left behind. Raises Identity
-    when the signer isn't among the administrators.
+    ledger left beside it is set aside, and the new one gets another origin. Nothing
+    half-made is left behind. Raises Identity when the signer isn't among the
+    administrators.
     """
     from otapgate.ledger import sshsig
 
@@ -61,7 +62,11 @@ def found(
         )
     fresh = not directory.exists()
     aside = _set_aside(directory) if again else None
+    file = directory / "otapgate.yml"
+    before = file.read_bytes() if again else b""
     try:
+        if again:
+            _rename(file)
         if write_files:
             from otapgate.landscape.scaffold import create
 
@@ -74,6 +79,8 @@ def found(
             shutil.rmtree(directory, ignore_errors=True)
         else:
             shutil.rmtree(directory / ".otapgate", ignore_errors=True)
+            if again:
+                file.write_bytes(before)
             if aside is not None:
                 aside.rename(directory / ".otapgate")
         raise
@@ -83,6 +90,30 @@ def found(
             (aside / "schema").rename(hidden / "schema")
         aside.rename(hidden / f"{_LOST}{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     return workspace
+
+
+def _rename(file: Path) -> None:
+    """Give the new ledger a name of its own in `otapgate.yml`: what was signed for the lost
+    one, checkpoints of it above all, must not be taken for this one's. Raises BadInput."""
+    from otapgate.landscape import yaml_positions
+
+    document = yaml_positions.load(file, file.name)
+    line = document.line(("origin",))
+    known = document.data.get("origin") if isinstance(document.data, dict) else None
+    lines = file.read_text(encoding="utf-8").split("\n")
+    if not isinstance(known, str) or line is None or lines[line - 1].count(known) != 1:
+        raise errors.BadInput(
+            "origin-unclear",
+            _("The new ledger needs a name of its own, and where {file} gives the old one's is"
+              " not clear.").format(file=file.name),
+            where=str(file),
+            remedy=_("write it on one line, as origin: NAME"),
+        )  # fmt: skip
+    base = known.partition("~")[0]
+    mark = f"~{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(2)}"
+    new = f"{base}{mark}" if "/" in base else f"{base}/ledger{mark}"
+    lines[line - 1] = lines[line - 1].replace(known, new)
+    file.write_text("\n".join(lines), encoding="utf-8")
 
 
 _LOST = "lost-"

@@ -14,7 +14,7 @@ from otapgate.acts.drafts import new_id
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import Undecidable, decide
 from otapgate.gate.finding import Action, Decision, Finding, Seen
-from otapgate.gate.registry import load_extensions, rules
+from otapgate.gate.registry import RULE_SET, load_extensions, rules, rules_of
 from otapgate.i18n import _
 from otapgate.landscape import approval
 from otapgate.landscape.model import Environment, Landscape
@@ -148,6 +148,7 @@ def to_draft(
         tool=decision.tool,
         rules=decision.rules,
         findings=tuple(f.recorded for f in decision.findings),
+        rule_set=decision.rule_set,
     )
     subjects = (Subject(release.name, release.digest), Subject("policy", decision.policy))
     return name, Draft("decision", subjects, p.to_predicate(predicate))
@@ -272,7 +273,8 @@ def remake(
     state = timeline.at(was.size)
     action = Action(was.release, was.environment, was.change, was.actor, was.action)
     try:
-        return decide(landscape, state, seen, action, datetime.fromisoformat(was.now))
+        asked = rules_of(was.rule_set, was.rules)
+        return decide(landscape, state, seen, action, datetime.fromisoformat(was.now), asked)
     except Undecidable:
         return None
 
@@ -301,19 +303,25 @@ class Timeline:
 def replay(workspace: Workspace, only: str | None = None) -> dict[str, Any]:
     """Make every decision on record again, or one of them, and compare.
 
-    Returns how many were replayed, how many came out the same, and for each difference
-    the decision, the rule, what it was and what it is.
+    Each is made by the rules that there were then: a rule of that set which it left out
+    is a difference, one that came later isn't asked. So that nobody leaves rules out by
+    naming an old set, a set never goes back, and neither do the rules of others: what an
+    earlier decision was asked, a later one is. Returns how many were replayed, how many
+    came out the same, and for each difference the decision, the rule, what it was and what
+    it is.
     """
     load_extensions()
     timeline = Timeline(workspace)
     replayed = same = 0
     different: list[dict[str, Any]] = []
+    history = _History()
     for _position, was in _decisions(workspace):
+        back = history.went_back(was)
         if only is not None and not was.decision.startswith(only):
             continue
         replayed += 1
         again = remake(workspace, was, timeline)
-        found = _compare(was, again)
+        found = [*back, *_compare(was, again)]
         different += found
         same += not found
     if only is not None and not replayed:
@@ -323,6 +331,30 @@ def replay(workspace: Workspace, only: str | None = None) -> dict[str, Any]:
             remedy="otapgate gate log",
         )
     return {"replayed": replayed, "same": same, "different": different}
+
+
+class _History:
+    """The rules that the decisions so far were asked, oldest first."""
+
+    def __init__(self) -> None:
+        self._newest = 1
+        self._others: set[str] = set()
+
+    def went_back(self, was: p.Decision) -> list[dict[str, Any]]:
+        """What an earlier decision was asked and this one wasn't; notes this one's."""
+        found = []
+        if not self._newest <= was.rule_set <= RULE_SET:
+            known = RULE_SET if was.rule_set > RULE_SET else self._newest
+            found.append({"decision": was.decision, "rule": "rule-set",
+                          "was": was.rule_set, "is": known})  # fmt: skip
+        own = {r.code for r in rules() if r.own}
+        found += [
+            {"decision": was.decision, "rule": code, "was": "absent", "is": "asked before"}
+            for code in sorted(self._others - was.rules.keys())
+        ]
+        self._newest = max(self._newest, was.rule_set)
+        self._others |= was.rules.keys() - own
+        return found
 
 
 def _compare(was: p.Decision, again: Decision | None) -> list[dict[str, Any]]:

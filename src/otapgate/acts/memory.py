@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from otapgate import errors
-from otapgate.acts.folding import write_private
 from otapgate.i18n import _
 from otapgate.ledger import merkle
 from otapgate.ledger.statement import leaf_hash
+from otapgate.private_file import write_private
 
 
 class Seen(msgspec.Struct, forbid_unknown_fields=True):

@@ -73,7 +73,7 @@ def moment(workspace: Workspace, text: str) -> datetime:
 
 _ORDER = (
     "people", "role", "policy", "log", "doctor", "env", "change", "release", "anonymize",
-    "test plan", "rehearse", "promote", "accept", "sign-off",
+    "test plan", "rehearse", "promote", "parallel", "accept", "sign-off",
 )  # fmt: skip
 
 

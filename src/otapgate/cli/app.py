@@ -17,7 +17,7 @@ from typer._click.exceptions import ClickException, UsageError
 from typer._click.formatting import HelpFormatter
 from typer._click.shell_completion import CompletionItem
 from typer._coercion import RuntimeParam
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from otapgate import __version__, errors, i18n
 from otapgate.cli import language, wording
@@ -155,13 +155,31 @@ def root() -> LazyGroup:
     return group
 
 
+def takes_value(words: Sequence[str], option: str) -> bool:
+    """Whether an option takes the argument after it, in the command that the words begin
+    with. Only asked where an argument looks like an option that holds everywhere."""
+    here: Command | Group | None = Group("", COMMANDS)
+    name = ""
+    for name in words:
+        here = here.commands.get(name) if isinstance(here, Group) else here
+        if not isinstance(here, Group):
+            break
+    if not isinstance(here, Command) or "=" in option:
+        return False
+    return any(
+        option in param.opts and not getattr(param, "is_flag", False) and not param.count
+        for param in load(name, here).params
+        if isinstance(param, TyperOption)
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     use(from_environment())
     i18n.use(language.choose(options()))
     try:
-        found, rest = split(arguments)
+        found, rest = split(arguments, takes_value)
         use(found)
         _utf_8(arguments)
         if found.lang is not None and found.lang not in i18n.LANGUAGES:

@@ -226,6 +226,28 @@ COMMANDS: dict[str, Command | Group] = {
         "evidence:sign_off", N_("Sign off, or refuse, a release for a transition."),
         "otapgate sign-off tryton@8.0.12 --to P --change CHG-0001",
     ),
+    "parallel": Group(
+        N_("Old and new side by side, and whether they agree."),
+        {
+            "start": Command(
+                "parallel:start", N_("Begin a parallel run by a comparison plan."),
+                "otapgate parallel start tryton@8.0.12 --plan tryton --change CHG-0001",
+            ),
+            "compare": Command(
+                "parallel:compare", N_("Capture both sides now and compare them."),
+                "otapgate parallel compare par-3f9a1c0b2d4e",
+            ),
+            "conclude": Command(
+                "parallel:conclude", N_("Say, as process owner, whether they agree."),
+                "otapgate parallel conclude par-3f9a1c0b2d4e --agreed --because 'Five days, all"
+                " invoices the same.'",
+            ),
+            "list": Command("parallel:parallel_list", N_("Every parallel run."),
+                            "otapgate parallel list"),
+            "show": Command("parallel:show", N_("One parallel run and its comparisons."),
+                            "otapgate parallel show par-3f9a1c0b2d4e"),
+        },
+    ),
     "promote": Command(
         "promote:promote", N_("Move a release into an environment, if the gate allows it."),
         "otapgate promote tryton@8.0.12 --to P --change CHG-0001",

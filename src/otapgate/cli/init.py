@@ -105,9 +105,12 @@ def init(
         directory=directory))  # fmt: skip
     kept = founding.set_aside_in(directory)
     if kept:
-        lines.append(_("Nothing of what the old ledger held counts in this one, and no checkpoint"
-                       " of the old one fits it. What was left beside it is in {folder}.").format(
-            folder=kept))  # fmt: skip
+        told = _(
+            "Nothing of what the old ledger held counts in this one, and no checkpoint of"
+            " the old one fits it. Its name is {origin}. What was left beside the old one is"
+            " in {folder}."
+        )
+        lines.append(told.format(folder=kept, origin=landscape.origin))  # fmt: skip
     return Reply(
         {"landscape": str(directory.resolve()), "origin": landscape.origin, "kept": kept,
          "environments": [{"name": e.name, "stage": e.stage} for e in landscape.environments()]},

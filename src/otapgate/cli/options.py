@@ -7,7 +7,7 @@ and `otapgate status --json` are the same. A bare `--` ends that.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,18 @@ def from_environment() -> Options:
     )
 
 
-def split(argv: Sequence[str]) -> tuple[Options, list[str]]:
-    """The options, and the arguments without them; raises Usage for a value left out."""
+def _nothing_asks(_words: Sequence[str], _option: str) -> bool:
+    return False
+
+
+def split(
+    argv: Sequence[str], asks: Callable[[Sequence[str], str], bool] = _nothing_asks
+) -> tuple[Options, list[str]]:
+    """The options, and the arguments without them; raises Usage for a value left out.
+
+    `asks` says whether an option of the command that the words before it name takes the
+    next argument as its value: in `--because --json`, that is a reason and no option.
+    """
     found = from_environment()
     rest: list[str] = []
     waiting = list(argv)
@@ -80,6 +90,10 @@ def split(argv: Sequence[str]) -> tuple[Options, list[str]]:
         name, equals, value = argument.partition("=")
         if argument == "--":
             return found, [*rest, argument, *waiting]
+        ours = argument in FLAGS or name in VALUES
+        if ours and rest and rest[-1].startswith("-") and asks(rest[:-1], rest[-1]):
+            rest.append(argument)
+            continue
         if argument in FLAGS:
             given: dict[str, Any] = {FLAGS[argument]: True}
             found = replace(found, **given)

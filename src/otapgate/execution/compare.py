@@ -14,55 +14,47 @@ from typing import Any
 from otapgate.execution.compare_database import compare_database
 from otapgate.execution.compare_surroundings import compare_surroundings
 from otapgate.execution.differences import both, happened, short
+from otapgate.execution.fingerprints import Told
 
-MOST = 200
-"""No more differences than this are listed; the rest is counted."""
 Fingerprints = Mapping[str, Mapping[str, Any]]
 
 
 def compare_state(before: Fingerprints, after: Fingerprints) -> tuple[str, ...]:
     """What is not as it was, over all hosts; () means that the state is back. A host or
     a part that couldn't be looked at counts as not back."""
-    left: list[str] = []
+    left = Told()
     for host in sorted({*before, *after}):
         if host not in before or host not in after:
-            left.append(f"{host}: not looked at {'before' if host not in before else 'after'}")
+            left.add(host, f"not looked at {'before' if host not in before else 'after'}")
         else:
-            left += [f"{host}: {what}" for what in _host(before[host], after[host])]
-    if not before:
-        left.append("no host was looked at before")
-    return capped(left)
+            left.add_all(host, _host(before[host], after[host]))
+    found = left.lines()
+    return found if before else (*found, "no host was looked at before")
 
 
 def unreadable(fingerprints: Fingerprints) -> tuple[str, ...]:
     """What could not be looked at, so that it could never be compared."""
-    found = []
-    for host, seen in sorted(fingerprints.items()):
+    found = Told()
+    for host in sorted(fingerprints):
+        seen = fingerprints[host]
         if "error" in seen:
-            found.append(f"{host}: {short(seen['error'])}")
+            found.add(host, short(seen["error"]))
         for url, said in _part(seen, "databases").items():
             if "error" in said:
-                found.append(f"{host}: database {url}: {short(said['error'])}")
+                found.add(host, f"database {url}: {short(said['error'])}")
         for url, said in _part(seen, "http").items():
             if "error" in said:
-                found.append(f"{host}: {url}: {short(said['error'])}")
+                found.add(host, f"{url}: {short(said['error'])}")
         for name, said in _part(seen, "services").items():
             if "error" in said:
-                found.append(f"{host}: service {name}: {short(said['error'])}")
+                found.add(host, f"service {name}: {short(said['error'])}")
         if "error" in _part(seen, "packages"):
-            found.append(f"{host}: packages: {short(_part(seen, 'packages')['error'])}")
+            found.add(host, f"packages: {short(_part(seen, 'packages')['error'])}")
         for path, entries in _part(seen, "paths").items():
             for relative, entry in entries.items():
                 if entry.get("type") == "unreadable":
-                    found.append(f"{host}: {_joined(path, relative)}: {short(entry.get('error'))}")
-    return capped(found)
-
-
-def capped(items: list[str]) -> tuple[str, ...]:
-    """At most `MOST` of the items, and how many more there were."""
-    if len(items) <= MOST:
-        return tuple(items)
-    return (*items[:MOST], f"and {len(items) - MOST} more")
+                    found.add(host, f"{_joined(path, relative)}: {short(entry.get('error'))}")
+    return found.lines()
 
 
 def _host(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

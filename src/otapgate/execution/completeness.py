@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from otapgate.execution.compare import capped
+from otapgate.execution.fingerprints import Told
 from otapgate.execution.wheels import SITE, Wheel, normalised, read_wheels
 from otapgate.ledger.predicates import Completeness
 from otapgate.release.manifest import Install, Manifest
@@ -45,22 +45,56 @@ class Expected(msgspec.Struct, frozen=True):
     """`files`: path below the root → SHA-256."""
     executable: tuple[str, ...] = ()
     wheels: tuple[Wheel, ...] = ()
+    app: str = ""
+    version: str = ""
+    """Of the release that says so."""
 
 
-class _Found(msgspec.Struct):
-    missing: list[str]
-    different: list[str]
-    extra: list[str]
+class _Found:
+    """What was found, over all hosts."""
+
+    def __init__(self) -> None:
+        self.missing, self.different, self.extra = Told(), Told(), Told()
+
+
+class _At:
+    """Where what is found of one host is noted."""
+
+    def __init__(self, host: str, found: _Found) -> None:
+        self._host, self._found = host, found
+
+    def missing(self, what: str) -> None:
+        self._found.missing.add(self._host, what)
+
+    def different(self, what: str) -> None:
+        self._found.different.add(self._host, what)
+
+    def surplus(self, what: str) -> None:
+        self._found.extra.add(self._host, what)
 
 
 def expected_installs(manifest: Manifest, release_tree: Path) -> tuple[Expected, ...]:
     """What each of the manifest's installs must hold, from the release itself. Raises
     BadInput (`wheel-invalid`)."""
     return tuple(
-        Expected(install, wheels=read_wheels(release_tree / install.source))
+        Expected(
+            install,
+            wheels=read_wheels(release_tree / install.source),
+            app=manifest.app,
+            version=manifest.version,
+        )
         if install.kind == "wheels"
         else _expected_files(manifest, install)
         for install in manifest.installs
+    )
+
+
+def installed_files(manifest: Manifest) -> tuple[Expected, ...]:
+    """Those of the manifest's installs that are plain files; nothing is read."""
+    return tuple(
+        _expected_files(manifest, install)
+        for install in manifest.installs
+        if install.kind == "files"
     )
 
 
@@ -71,26 +105,37 @@ def _expected_files(manifest: Manifest, install: Install) -> Expected:
         install,
         files={file.path[len(prefix) :]: file.digest.removeprefix("sha256:") for file in below},
         executable=tuple(file.path[len(prefix) :] for file in below if file.executable),
+        app=manifest.app,
+        version=manifest.version,
     )
 
 
 def completeness(
-    expected: Sequence[Expected], observed: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]
+    expected: Sequence[Expected],
+    observed: Mapping[str, Mapping[str, Any]],
+    hosts: Sequence[str],
+    previous: Sequence[Expected] = (),
 ) -> Completeness:
     """What every host holds against what it should. `unknown` when a host couldn't be
-    looked at or the release says nothing about what it installs."""
-    found = _Found([], [], [])
-    unseen = []
+    looked at or the release says nothing about what it installs.
+
+    A host that holds exactly what `previous` installs in that place is said to be at that
+    version, instead of by every file that differs. `observed` is asked host by host, once
+    for each, so it may unpack them as it goes.
+    """
+    found = _Found()
+    unseen = Told()
     for host in hosts:
         installs = observed.get(host, {}).get("installs")
         if not isinstance(installs, list) or len(installs) != len(expected):
-            unseen.append(f"{host}: not looked at")
+            unseen.add(host, "not looked at")
             continue
+        at = _At(host, found)
         for wanted, seen in zip(expected, installs, strict=True):
             if wanted.install.kind == "wheels":
-                _wheels(host, wanted, seen, found)
-            else:
-                _files(host, wanted, seen, found)
+                _wheels(at, wanted, seen)
+            elif not _at_older(at, wanted, seen, previous):
+                _files(at, wanted, seen)
     known = bool(found.missing or found.different or found.extra)
     if known:
         outcome = "incomplete"
@@ -98,28 +143,45 @@ def completeness(
         outcome = "unknown" if unseen or not expected or not hosts else "complete"
     return Completeness(
         outcome=outcome,  # type: ignore[arg-type]
-        missing=capped(unseen + found.missing),
-        different=capped(found.different),
-        extra=capped(found.extra),
+        missing=(*unseen.lines(), *found.missing.lines()),
+        different=found.different.lines(),
+        extra=found.extra.lines(),
     )
 
 
-def _files(host: str, wanted: Expected, seen: Mapping[str, Any], found: _Found) -> None:
+def _at_older(
+    at: _At, wanted: Expected, seen: Mapping[str, Any], previous: Sequence[Expected]
+) -> bool:
+    """Whether the host holds wholly, and nothing but, what an earlier release put there."""
+    files = seen.get("files", {})
+    for older in previous:
+        same_place = (older.install.root, older.install.kind) == (
+            wanted.install.root, wanted.install.kind,
+        )  # fmt: skip
+        if same_place and files and files == older.files != wanted.files:
+            root = str(seen.get("root", wanted.install.root))
+            at.different(f"{root}: {older.app} {older.version} where {wanted.version} was accepted")
+            return True
+    return False
+
+
+def _files(at: _At, wanted: Expected, seen: Mapping[str, Any]) -> None:
     root = str(seen.get("root", wanted.install.root))
     files: dict[str, str] = seen.get("files", {})
     if "." in files:  # the root itself is no folder
-        found.different.append(f"{host}: {root}")
+        at.different(root)
         return
     executable = set(seen.get("executable", ()))
     for path, digest in sorted(wanted.files.items()):
         if path not in files:
             if not _is_ignored(path, wanted.install.ignore):
-                found.missing.append(f"{host}: {root}/{path}")
+                at.missing(f"{root}/{path}")
         elif files[path] != digest:
-            found.different.append(f"{host}: {root}/{path}")
+            at.different(f"{root}/{path}")
         elif path in wanted.executable and path not in executable:
-            found.different.append(f"{host}: {root}/{path} (not executable)")
-    found.extra += [f"{host}: {root}/{path}" for path in sorted(files.keys() - wanted.files.keys())]
+            at.different(f"{root}/{path} (not executable)")
+    for path in sorted(files.keys() - wanted.files.keys()):
+        at.surplus(f"{root}/{path}")
 
 
 def _is_ignored(path: str, patterns: Sequence[str]) -> bool:
@@ -128,7 +190,7 @@ def _is_ignored(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(item, one) for item in [*above, *parts] for one in patterns)
 
 
-def _wheels(host: str, wanted: Expected, seen: Mapping[str, Any], found: _Found) -> None:
+def _wheels(at: _At, wanted: Expected, seen: Mapping[str, Any]) -> None:
     root = str(seen.get("root", wanted.install.root))
     files: dict[str, str] = seen.get("files", {})
     sites = sorted({match[1] for path in files if (match := _SITE.match(path))})
@@ -146,13 +208,14 @@ def _wheels(host: str, wanted: Expected, seen: Mapping[str, Any], found: _Found)
         allowed |= places.keys()
         version = installed.pop(wheel.name, None)
         if version is None:
-            found.missing.append(f"{host}: {root}: {wheel.name} {wheel.version}")
+            at.missing(f"{root}: {wheel.name} {wheel.version}")
         elif version != wheel.version:
-            found.different.append(f"{host}: {root}: {wheel.name} {version}, not {wheel.version}")
+            at.different(f"{root}: {wheel.name} {version} where {wheel.version} was accepted")
         else:
-            _placed(f"{host}: {root}", places, files, seen.get("records", {}), found)
-    found.extra += [f"{host}: {root}: {name} {version}" for name, version in installed.items()]
-    _extra(f"{host}: {root}", files, allowed, site, found)
+            _placed(root, places, files, seen.get("records", {}), at)
+    for name, version in installed.items():
+        at.surplus(f"{root}: {name} {version}")
+    _extra(root, files, allowed, site, at)
 
 
 def _placed(
@@ -160,21 +223,19 @@ def _placed(
     places: Mapping[str, str | None],
     files: Mapping[str, str],
     records: Mapping[str, str],
-    found: _Found,
+    at: _At,
 ) -> None:
     for path, digest in sorted(places.items()):
         # what the installer writes itself is checked against what it says it wrote
         wanted = digest or records.get(path)
         if path not in files:
             if digest is not None or path.startswith("bin/"):
-                found.missing.append(f"{prefix}/{path}")
+                at.missing(f"{prefix}/{path}")
         elif wanted is not None and files[path] != wanted:
-            found.different.append(f"{prefix}/{path}")
+            at.different(f"{prefix}/{path}")
 
 
-def _extra(
-    prefix: str, files: Mapping[str, str], allowed: set[str], site: str, found: _Found
-) -> None:
+def _extra(prefix: str, files: Mapping[str, str], allowed: set[str], site: str, at: _At) -> None:
     tops = {path[len(site) + 1 :].split("/")[0] for path in allowed if path.startswith(site)}
     strangers: dict[str, list[str]] = defaultdict(list)
     for path in sorted(files.keys() - allowed):
@@ -185,9 +246,10 @@ def _extra(
         strangers[f"{site}/{top}" if inside else path].append(path)
     for place, paths in strangers.items():
         if len(paths) > FEW:
-            found.extra.append(f"{prefix}/{place} ({len(paths)} files)")
+            at.surplus(f"{prefix}/{place} ({len(paths)} files)")
         else:
-            found.extra += [f"{prefix}/{path}" for path in paths]
+            for path in paths:
+                at.surplus(f"{prefix}/{path}")
 
 
 def _is_cache(path: str, allowed: set[str]) -> bool:

@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, NamedTuple
 import msgspec
 
 from otapgate.execution.faults import Begun
+from otapgate.execution.fingerprints import Packed
 from otapgate.secrets_filter import SecretsFilter
 
 FINGERPRINT_MODULE = "otapgate_fingerprint"
@@ -95,7 +96,7 @@ class Follower:
         self.tasks: list[Begun] = []
         self.unmatched = ""
         """The playbook of a play for which there was no host; "" if all had one."""
-        self.fingerprints: dict[str, dict[str, Any]] = {}
+        self.fingerprints = Packed()
         self._playbook = ""
 
     def event(self, event: dict[str, Any]) -> bool:
@@ -195,7 +196,7 @@ class Follower:
             self.dark.add(host)
         action = str(data.get("resolved_action") or data.get("task_action", ""))
         if action.rpartition(".")[2] == FINGERPRINT_MODULE and kind == "runner_on_ok":
-            self.fingerprints[host] = _unpacked(result.get("fingerprint"))
+            self.fingerprints.put(host, _unpacked(result.get("fingerprint")))
         self._tell(Progress("host", self._name(data), host, outcome, _where(data), message))
 
     def _take_stats(self, data: dict[str, Any]) -> None:

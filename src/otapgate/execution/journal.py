@@ -9,9 +9,11 @@ evidence.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +98,26 @@ class Journal:
                 return record
         return None
 
-    def keep(self, name: str, value: Any) -> str:
-        """Keep canonical JSON beside the journal as `name`, durably; returns its digest."""
-        data = canonical.encode(value)
+    def keep(self, name: str, value: Mapping[str, Any]) -> str:
+        """Keep canonical JSON beside the journal as `name`, durably; returns its digest.
+        The value's parts are asked for, and written, one by one."""
+        digest = hashlib.sha256()
         path = self.run_dir / name
         temporary = path.with_name(f".{name}.new")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            for chunk in _chunks(value):
+                digest.update(chunk)
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(self.run_dir)
-        return canonical.digest(data)
+        return f"sha256:{digest.hexdigest()}"
 
-    def kept(self, name: str, digest: str) -> Any:
-        """What was kept as `name`. Raises Integrity (`run-damaged`) when it is gone or
-        isn't what was kept."""
+    def kept(self, name: str, digest: str) -> bytes:
+        """What was kept as `name`, as canonical JSON. Raises Integrity (`run-damaged`) when
+        it is gone or isn't what was kept."""
         path = self.run_dir / name
         try:
             data = path.read_bytes()
@@ -124,7 +129,15 @@ class Journal:
                 _("{path} isn't what the run's journal says it is.").format(path=path),
                 where=str(path),
             )
-        return canonical.decode(data)
+        return data
+
+
+def _chunks(value: Mapping[str, Any]) -> Iterator[bytes]:
+    """The canonical bytes of an object, member by member."""
+    yield b"{"
+    for number, name in enumerate(sorted(value)):
+        yield (b"," if number else b"") + canonical.encode({name: value[name]})[1:-1]
+    yield b"}"
 
 
 def _sync_folder(folder: Path) -> None:

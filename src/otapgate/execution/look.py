@@ -29,4 +29,4 @@ def look(plan: Plan) -> Completeness:
             ),
             remedy=_("say in the release file, under installs, what every host must hold"),
         )
-    return completeness(expected, dict(result.fingerprints), plan.hosts)
+    return completeness(expected, result.fingerprints, plan.hosts, plan.installed_before())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from otapgate.execution.runner import FORKS, Settings
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
 from otapgate.release.manifest import Manifest
+
+if TYPE_CHECKING:
+    from otapgate.execution.completeness import Expected
 
 FINGERPRINT = Path(__file__).parent / "ansible" / "fingerprint.yml"
 SNAPSHOT_ROOT = "/var/tmp/otapgate"  # noqa: S108 - survives a reboot, unlike /tmp
@@ -75,6 +78,12 @@ class Plan(msgspec.Struct, frozen=True):
             _("{release} has no {name}.").format(release=self.manifest.name, name=name),
             where=f"playbooks/{name}",
         )
+
+    def installed_before(self) -> tuple[Expected, ...]:
+        """The files that the release before put on hosts, where there is one."""
+        from otapgate.execution.completeness import installed_files
+
+        return () if self.previous is None else installed_files(self.previous)
 
     def settings(self) -> Settings:
         """What all of the plan's Ansible runs share."""

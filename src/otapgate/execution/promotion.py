@@ -20,6 +20,7 @@ from otapgate.execution import compare, runner
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
 from otapgate.execution.faults import Begun, Fault
+from otapgate.execution.fingerprints import Packed
 from otapgate.execution.inventory import GO
 from otapgate.execution.journal import Journal
 from otapgate.execution.plan import FINGERPRINT, Plan
@@ -151,11 +152,8 @@ class Promotion:
             plan.make_snapshot_folders()
         self.deploying = first != "snapshot"
         self.journal.append(first, "begun")
-        result = self.playbooks(
-            "promotion",
-            [book for step in steps for book in books[step]],
-            on_playbook=on_playbook,
-        )
+        wanted = [book for step in steps for book in books[step]]
+        result = self.playbooks("promotion", wanted, on_playbook=on_playbook)
         self._prove(result)
         return tuple(x for x in result.tasks if len(steps) > 1 and x.playbook == ends[-2] - 1)
 
@@ -184,7 +182,9 @@ class Promotion:
         seen = self._fingerprints(result.fingerprints, "after", result)
         self.journal.keep(AFTER, seen)
         expected = expected_installs(self.plan.manifest, self.plan.release_tree)
-        self._completeness = completeness(expected, seen, self.plan.hosts)
+        self._completeness = completeness(
+            expected, seen, self.plan.hosts, self.plan.installed_before()
+        )
         said = self._completeness
         if said.outcome == "incomplete" or (expected and said.outcome != "complete"):
             what = "; ".join([*said.missing, *said.different, *said.extra][:5])
@@ -231,7 +231,7 @@ class Promotion:
     def _look(self) -> list[Path]:
         return [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
 
-    def _compared(self, before: dict[str, Any]) -> tuple[str, ...]:
+    def _compared(self, before: Mapping[str, Any]) -> tuple[str, ...]:
         """What isn't as it was."""
         try:
             seen = self.playbooks("compare", self._look(), before=before).fingerprints
@@ -239,9 +239,9 @@ class Promotion:
             return self._unlike(before, failure)
         return compare.compare_state(before, seen)
 
-    def _unlike(self, before: dict[str, Any], failure: StepFailed) -> tuple[str, ...]:
+    def _unlike(self, before: Mapping[str, Any], failure: StepFailed) -> tuple[str, ...]:
         """What isn't as it was, where the look itself failed."""
-        seen = failure.result.fingerprints if failure.result else {}
+        seen = failure.result.fingerprints if failure.result else Packed()
         return (f"compare: {failure.message}", *compare.compare_state(before, seen))
 
     def _mended(self) -> PromotionResult:
@@ -301,7 +301,7 @@ class Promotion:
 
     def _fingerprints(
         self, seen: Mapping[str, Any], when: str, result: PlaybookResult | None = None
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Any]:
         unseen = [host for host in self.plan.hosts if host not in seen]
         if unseen:
             raise StepFailed(
@@ -309,14 +309,13 @@ class Promotion:
                 _("{hosts}: not looked at ({when}).").format(hosts=", ".join(unseen), when=when),
                 result,
             )
-        return dict(seen)
+        return seen
 
-    def _before(self) -> dict[str, Any]:
+    def _before(self) -> Packed:
         record = self.journal.last("snapshot", "done")
         if record is None:
             raise Usage("no-snapshot", _("The run has no snapshot to go back to."))
-        kept: dict[str, Any] = self.journal.kept(BEFORE, record.data["fingerprint"])
-        return kept
+        return Packed.read(self.journal.kept(BEFORE, record.data["fingerprint"]))
 
     def _state(self) -> RunState:
         state = run_state(self.plan.run_dir)

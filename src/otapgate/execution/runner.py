@@ -28,6 +28,7 @@ from otapgate.execution import faults, tether
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
+from otapgate.execution.fingerprints import Packed
 from otapgate.execution.interruption import Interruption
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
@@ -56,7 +57,7 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     """Every host of the environment; a host that no playbook got to is `failed` unless
     everything went well."""
     failed_task: TaskFailure | None
-    fingerprints: dict[str, dict[str, Any]]
+    fingerprints: Mapping[str, dict[str, Any]]
     """Host → what the fingerprint module saw there."""
     output: Path
     """All that Ansible wrote, secrets masked: the evidence."""
@@ -79,7 +80,7 @@ class Reached(msgspec.Struct, frozen=True):
 
     index: int
     """Of the playbook, from 0."""
-    fingerprints: dict[str, dict[str, Any]]
+    fingerprints: Mapping[str, dict[str, Any]]
     """Host → what was seen there, by whatever came before."""
     unmatched: str
     """The playbook before it that had a play without hosts, or ""."""
@@ -170,9 +171,9 @@ class _Pace:
         index = follower.playbooks - 1
         try:
             if self._on_playbook is not None and self.error is None:
-                self._on_playbook(Reached(index, dict(follower.fingerprints), follower.unmatched))
+                self._on_playbook(Reached(index, follower.fingerprints, follower.unmatched))
             if self._playbooks[index] == inventories.GO and self.error is None:
-                follower.fingerprints.clear()  # what is seen from here on is of after
+                follower.fingerprints = Packed()  # what is seen from here on is of after
                 self._word.touch()
         except BaseException as error:  # raised again once Ansible has stopped
             self.error = error

@@ -14,7 +14,7 @@ import msgspec
 from otapgate import __version__, canonical
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Action, Decision, Finding, Gap, Seen
-from otapgate.gate.registry import Rule, rules
+from otapgate.gate.registry import RULE_SET, Rule, rules
 from otapgate.i18n import N_
 from otapgate.landscape.model import Landscape
 from otapgate.ledger.state import State
@@ -79,6 +79,7 @@ def decide(
         __version__,
         outcomes,
         tuple(findings),
+        RULE_SET,
     )
 
 

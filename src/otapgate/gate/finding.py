@@ -106,6 +106,8 @@ class Decision(Value, frozen=True):
     tool: str
     rules: dict[str, Literal["passed", "warned", "blocked", "off", "not-applicable"]]
     findings: tuple[Finding, ...]
+    rule_set: int
+    """Number of the set that otapgate's own rules were."""
 
     @property
     def blocking(self) -> tuple[Finding, ...]:

@@ -34,6 +34,13 @@ class Rule:
     severity: Severity
     hard: bool
     """No policy can weaken it: ledger, segregation that is marked hard."""
+    since: int = 1
+    """The rule set in which it came, of otapgate's own rules; see `RULE_SET`."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it is otapgate's; others' rules are numbered by nobody."""
+        return self.check.__module__.startswith("otapgate.")
 
     @property
     def summary(self) -> str:
@@ -54,11 +61,15 @@ class Rule:
         return setting.severity
 
 
+RULE_SET = 2
+"""Number of the set that otapgate's own rules are now; one more in each version that adds
+rules. A decision names its set, so that it is made again by the rules that there were."""
+
 _rules: dict[str, Rule] = {}
 _loaded: set[str] = set()
 _BUILT_IN = (
     "change", "environment", "testing", "rollback", "acceptance", "segregation",
-    "completeness", "calendar", "integrity", "probes",
+    "completeness", "calendar", "integrity", "probes", "parallel",
 )  # fmt: skip
 
 
@@ -90,6 +101,7 @@ def rule(
     applies: Applies = always,
     severity: Severity = "block",
     hard: bool = False,
+    since: int = 1,
 ) -> Callable[[Check], Check]:
     """Register a rule. Codes are `OG` and three digits and are never used again;
     raises ValueError for a code or norm that isn't right, or a name that is taken."""
@@ -107,7 +119,7 @@ def rule(
             same = (known.check.__module__, known.check.__qualname__) == place
             if (known.code == code or known.slug == slug) and not same:
                 raise ValueError(f"rule {code} {slug}: taken by {known.code} {known.slug}")
-        _rules[code] = Rule(code, slug, found, check, applies, severity, hard)
+        _rules[code] = Rule(code, slug, found, check, applies, severity, hard, since)
         return check
 
     return register
@@ -121,6 +133,13 @@ def rules() -> tuple[Rule, ...]:
             importlib.import_module(f"otapgate.gate.rules.{name}")
             _loaded.add(name)
     return tuple(_rules[code] for code in sorted(_rules))
+
+
+def rules_of(rule_set: int, others: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules that were asked in a decision: otapgate's own up to that set, whether the
+    decision lists them or not, and those of others that are among the codes."""
+    known = set(others)
+    return tuple(r for r in rules() if (r.since <= rule_set if r.own else r.code in known))
 
 
 def load_extensions() -> None:

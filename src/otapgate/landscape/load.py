@@ -6,6 +6,7 @@ How files become values is in `read.py`; here nothing is decided about their con
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import unicodedata
@@ -18,6 +19,7 @@ from otapgate import __version__, canonical
 from otapgate.errors import BadInput, Problem
 from otapgate.i18n import _, ngettext
 from otapgate.landscape.model import Landscape, Value
+from otapgate.private_file import write_private
 
 ROOT_FILE = "otapgate.yml"
 _MAX_CACHED = 16 * 1024 * 1024
@@ -29,6 +31,7 @@ CHECKS: tuple[tuple[str, str], ...] = (
     ("anonymizers/*.yml", "otapgate.anonymize.plan:check_file"),
     ("changes/*.yml", "otapgate.change.vtw:check_file"),
     ("labs/*.yml", "otapgate.lab.draw:check_file"),
+    ("parallel/*.yml", "otapgate.parallel.plan:check_file"),
 )
 """Which files of a landscape another subject owns, and its checker `module:function`,
 called as `check_file(path, root) -> list[Problem]`. Imported when there is such a file."""
@@ -192,7 +195,8 @@ def cached(root: Path, cache_dir: Path) -> Landscape:
     landscape = load(root)
     # Only what was the same before and after reading is certain to be what was read.
     if digests is not None and digests == _digests(root):
-        _write(path, msgspec.json.encode(_Cache(__version__, digests, landscape)))
+        with contextlib.suppress(OSError):
+            write_private(path, msgspec.json.encode(_Cache(__version__, digests, landscape)))
     return landscape
 
 
@@ -208,20 +212,3 @@ def _digests(root: Path) -> dict[str, str] | None:
         except OSError:
             return None
     return digests
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace the cache in one step, readable by the user only."""
-    import tempfile  # only where the cache is renewed: it costs start-up time
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".landscape-")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)

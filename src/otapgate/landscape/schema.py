@@ -20,6 +20,7 @@ FORMATS: dict[str, str] = {
     "release": "otapgate.release.release_file:ReleaseFileModel",
     "plan": "otapgate.testing.plan_file:PlanFileModel",
     "lab": "otapgate.lab.lab_file:LabFile",
+    "parallel": "otapgate.parallel.plan_file:ParallelFileModel",
     "anonymize-plan": "otapgate.anonymize.plan_file:PlanFile",
 }
 """Name of the format, and its model as `module:class`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from otapgate.i18n import _
+from otapgate.ledger import parallel_runs
 from otapgate.ledger import predicates as p
 from otapgate.ledger.records import (
     ADOPTED,
@@ -90,6 +91,8 @@ def apply(  # noqa: PLR0912 - one case an act
                 _environment(state, name).datasets.append(signed)
         case p.TestRun() | p.Rehearsal() | p.Acceptance() | p.SignOff():
             return _apply_evidence(state, position, at, by, predicate)
+        case p.ParallelStarted() | p.ParallelCompared() | p.ParallelConcluded():
+            return parallel_runs.apply(state, position, at, by, predicate)
         case p.Decision():
             return _apply_decision(state, position, statement, by, predicate)
         case (

@@ -2,8 +2,8 @@
 
 The same answers as `storage` (tests hold the two together), with nothing but the
 standard library's sqlite3 and a connection that can't write. Every function raises
-Integrity as `storage.Ledger.open` does: missing, no database, of something else, of a
-newer otapgate, damaged.
+Integrity as `storage.Ledger` does: missing, no database, of something else, of a newer
+otapgate, damaged, with other tables or triggers than it was made with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from otapgate.canonical import JSON
 from otapgate.i18n import _
-from otapgate.ledger import merkle, sqlite
+from otapgate.ledger import merkle, schema, sqlite
 from otapgate.ledger.details import DetailRow, opened
 from otapgate.ledger.statement import Head
 
@@ -90,6 +90,11 @@ def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, str]]:
     try:
         with contextlib.closing(sqlite.connect(path)) as raw:
             raw.execute("BEGIN")
-            yield raw, sqlite.read_origin(raw, path)
+            origin = sqlite.read_origin(raw, path)
+            # A view in the place of a table would show readers another ledger than the one
+            # that is written to and verified.
+            if found := schema.differences(raw.execute(schema.QUERY)):
+                raise sqlite.altered(path, found)
+            yield raw, origin
     except sqlite3.Error as error:
         raise sqlite.explain(error, path) from error

@@ -301,6 +301,48 @@ class SignOff(Predicate, frozen=True):
     verdict: Literal["agreed", "rejected"]
 
 
+class ParallelStarted(Predicate, frozen=True):
+    """Old and new run side by side from here on, and are compared by a plan (CH06-07)."""
+
+    parallel: Id
+    plan: Name
+    digest: str
+    """Digest of the comparison plan (canonical JSON, in the store)."""
+    release: str
+    """What is to come."""
+    previous: str | None
+    """What it is compared with; None where the ledger doesn't know what runs there."""
+    change: Name
+    old: Name
+    new: Name
+    """The two environments; one and the same where both systems run in it."""
+    old_description: str
+    new_description: str
+    days: Count
+    comparisons: Count
+
+
+class ParallelCompared(Predicate, frozen=True):
+    """One comparison of all outputs: how much was the same, tolerated, different."""
+
+    parallel: Id
+    release: str
+    digest: str
+    """Digest of the plan that it was made by."""
+    same: Count
+    tolerated: Count
+    different: Count
+    evidence: str
+
+
+class ParallelConcluded(Predicate, frozen=True):
+    """The process owner's verdict on a parallel run. Detail: `because`."""
+
+    parallel: Id
+    release: str
+    verdict: Literal["agreed", "rejected"]
+
+
 class RecordedFinding(Predicate, frozen=True):
     """A finding as the decision holds it: no sentence, so no language."""
 
@@ -332,6 +374,8 @@ class Decision(Predicate, frozen=True):
     tool: str
     rules: dict[str, Literal["passed", "warned", "blocked", "off", "not-applicable"]]
     findings: tuple[RecordedFinding, ...]
+    rule_set: int = 1
+    """Number of the set that otapgate's own rules were (`gate.registry`)."""
 
 
 class PromotionStarted(Predicate, frozen=True):
@@ -465,6 +509,9 @@ ACTS: dict[str, Act] = {
         "cab-member",
         "test-lead",
     ),
+    "parallel-started": _act(ParallelStarted, "administrator", "test-lead"),
+    "parallel-compared": _act(ParallelCompared, "administrator", "robot", "test-lead", "tester"),
+    "parallel-concluded": _act(ParallelConcluded, "process-owner"),
     "decision": _act(Decision, "administrator", "robot"),
     "promotion-started": _act(PromotionStarted, "administrator", "robot"),
     "promotion-finished": _act(PromotionFinished, "administrator", "robot"),

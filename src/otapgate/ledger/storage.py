@@ -193,6 +193,7 @@ class Ledger:
         """What the database holds or lacks beside what `create` and `append` put there."""
         with self._transaction() as connection:
             found = self._differences(connection)
+            found += sqlite.unsound(connection.exec_driver_sql(sqlite.CHECK).scalars())
             size = self._size(connection)
             for what, table, ours in (
                 (_("entries"), t.entry, t.entry.c.position >= 0),

@@ -22,6 +22,10 @@ LITTER = frozenset({"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruf
 """Folders that programs leave behind: not part of playbooks and test plans."""
 
 
+OURS = ".otapgate"
+"""Where a landscape's ledger and content store are: no part of any release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file in the working directory and its place in the release."""
@@ -160,7 +164,18 @@ def _inside(path: Path, root: Path, label: str) -> Path:
             _("{path} leads out of the landscape by a link.").format(path=shown(str(path), 200)),
             _("Put the files themselves there, or name the place they really are."),
         )
+    if under and OURS in real.relative_to(top).parts:
+        raise _ours(label)
     return real
+
+
+def _ours(path: str) -> Refused:
+    return Refused(
+        _("{path} is otapgate's own: the ledger and the content store are there.").format(
+            path=shown(path, 200)
+        ),
+        _("Name the files or folders that belong to the release."),
+    )
 
 
 def _absent(path: str) -> Refused:
@@ -224,7 +239,10 @@ def _walk(
         return
     for entry in entries:
         below = [*parts, entry.name]
-        if entry.is_dir(follow_symlinks=False):
+        if entry.name == OURS:
+            refused = _ours(str(start / OURS))
+            yield below, _RefusedFile(below, refused.message, refused.remedy)
+        elif entry.is_dir(follow_symlinks=False):
             if entry.name not in leave:
                 yield from _walk(start / entry.name, below, leave)
         else:
@@ -249,7 +267,11 @@ def _source(file: Path, start: Path, where: str, parts: list[str]) -> Source:
             _("{path} is a link that leads nowhere.").format(path=name),
             _("Remove it, or put the file itself there."),
         ) from error
-    if file != start and not real.is_relative_to(start):
+    inside = real.is_relative_to(start)
+    if file != start and inside and OURS in real.relative_to(start).parts:
+        refused = _ours(name)
+        raise _RefusedFile(parts, refused.message, refused.remedy)
+    if file != start and not inside:
         raise _RefusedFile(
             parts,
             _("{path} is a link that leads out of {folder}.").format(

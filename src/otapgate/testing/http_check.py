@@ -92,6 +92,20 @@ def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str])
     return Checked(True, measured + ".", _shown(answer))
 
 
+def ask(
+    url: str,
+    *,
+    method: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    allowed: frozenset[str],
+    seconds: float,
+) -> Answer:
+    """One answer, as it comes: no redirect is followed. Raises NotAsked."""
+    target = _target(url, allowed)
+    return _ask(target, method, body, dict(headers), time.monotonic() + seconds)
+
+
 def _follow(
     step: HttpStep,
     url: str,

@@ -33,6 +33,8 @@ class Ended:
     """Something it started escaped and still holds its output open."""
     reason: str = ""
     """Why it didn't start."""
+    cut: bool = False
+    """Part of its output was left out, because there was too much of it."""
 
 
 def carry_out(
@@ -81,7 +83,8 @@ def carry_out(
         reader.join(5)
         if not reader.is_alive():
             process.stdout.close()
-    return Ended(process.returncode, kept.text(margin), late, reader.is_alive())
+    text = kept.text(margin)
+    return Ended(process.returncode, text, late, reader.is_alive(), cut=kept.cut)
 
 
 def _ended_within(pid: int, seconds: float) -> bool:
@@ -135,6 +138,10 @@ class _Kept:
             if extra > 0:
                 del self._tail[:extra]
                 self._lost += extra
+
+    @property
+    def cut(self) -> bool:
+        return self._lost > 0
 
     def text(self, margin: int) -> str:
         if not self._lost:

@@ -121,7 +121,7 @@ def bench(
             scratch=scratch,
             environment=environment,
             variables=_variables(environment, manifest),
-            allowed=_addresses(environment),
+            allowed=addresses(environment),
             processes={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "HOME": str(scratch / "home"),
@@ -170,8 +170,8 @@ def _variables(environment: Environment, manifest: Manifest) -> dict[str, Any]:
     return variables
 
 
-def _addresses(environment: Environment) -> frozenset[str]:
-    """What an HTTP step may ask, besides loopback: hosts by name and by address."""
+def addresses(environment: Environment) -> frozenset[str]:
+    """What may be asked over HTTP, besides loopback: hosts by name and by address."""
     allowed = set()
     for host in environment.hosts:
         allowed.add(host.name.lower())

@@ -62,7 +62,7 @@ def _is_local(environment: Environment) -> bool:
 
 
 @rule("isolation-unproven", code="OG205", norms=["CH04-04"], applies=to_production,
-      severity="warn")  # fmt: skip
+      severity="warn", since=2)  # fmt: skip
 def isolation_unproven(facts: Facts) -> Iterator[Gap]:
     """Every other environment of the street was shown to be apart from production.
 
@@ -96,7 +96,7 @@ def isolation_unproven(facts: Facts) -> Iterator[Gap]:
 
 
 @rule("access-unproven", code="OG206", norms=["CH04-05", "CH06-05"], applies=to_production,
-      severity="warn")  # fmt: skip
+      severity="warn", since=2)  # fmt: skip
 def access_unproven(facts: Facts) -> Iterator[Gap]:
     """On the hosts of every environment, those can get in that the access rules name.
 
@@ -122,7 +122,7 @@ def access_unproven(facts: Facts) -> Iterator[Gap]:
 
 
 @rule("representativeness-low", code="OG207", norms=["CH04-03"], applies=to_production,
-      severity="warn")  # fmt: skip
+      severity="warn", since=2)  # fmt: skip
 def representativeness_low(facts: Facts) -> Iterator[Gap]:
     """Test and acceptance are enough like production for their evidence to say something.
 
@@ -150,7 +150,7 @@ def representativeness_low(facts: Facts) -> Iterator[Gap]:
 
 
 @rule("production-drifted", code="OG208", norms=["CH06-09"], applies=to_production,
-      severity="warn")  # fmt: skip
+      severity="warn", since=2)  # fmt: skip
 def production_drifted(facts: Facts) -> Iterator[Gap]:
     """Production is what it was when it was last recorded, where that was looked at."""
     probe = _newest(facts, facts.environment, "drift")
@@ -164,7 +164,8 @@ def production_drifted(facts: Facts) -> Iterator[Gap]:
         )
 
 
-@rule("builder-on-production", code="OG209", norms=["CH06-05"], applies=always, hard=True)
+@rule("builder-on-production", code="OG209", norms=["CH06-05"], applies=always, hard=True,
+      since=2)  # fmt: skip
 def builder_on_production(facts: Facts) -> Iterator[Gap]:
     """No builder has a key that logs in to production (F16), as far as it was probed.
 
