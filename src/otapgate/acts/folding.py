@@ -19,7 +19,7 @@ from otapgate.ledger.sshsig import signer_fingerprint
 from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import parse
 
-_SHAPE = 5
+_SHAPE = 6
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 

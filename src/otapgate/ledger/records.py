@@ -61,6 +61,7 @@ class Release(msgspec.Struct):
     rehearsals: list[Signed[p.Rehearsal]] = []
     acceptances: list[Signed[p.Acceptance]] = []
     signoffs: list[Signed[p.SignOff]] = []
+    waivers: list[Signed[p.Waived]] = []
 
     @property
     def latest(self) -> p.ReleaseBuilt:
@@ -161,6 +162,8 @@ class State(msgspec.Struct):
     """Application → street of the last of its releases, in order of first build."""
     plans: dict[str, list[Signed[p.PlanRegistered]]] = {}
     datasets: list[Signed[p.DatasetLoaded]] = []
+    purged: dict[str, int] = {}
+    """Id of a test run → position of the entry by which its evidence was deleted."""
     promotions: int = 0
     decisions: int = 0
     allowed: Allowed | None = None
