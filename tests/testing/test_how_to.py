@@ -12,7 +12,7 @@ from otapgate.landscape.model import Environment
 from otapgate.release import build as building
 from otapgate.release.store import Store
 from otapgate.testing.plan import bundle
-from otapgate.testing.run import PlaybookResult, run
+from otapgate.testing.run import Hands, PlaybookResult, run
 
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 
@@ -74,6 +74,6 @@ def test_the_plan_of_the_guide_is_carried_out(
         environment=msgspec.structs.replace(environment, variables=variables),
         workdir=tmp_path / "work",
         store=store,
-        ansible=lambda _playbook: PlaybookResult(True, "done"),
+        hands=Hands(ansible=lambda _playbook, _stop: PlaybookResult(True, "done")),
     )
     assert result.outcome == "passed", result.messages
