@@ -40,8 +40,10 @@ def check(step: SecurityStep, room: Room) -> Attempt:
         except NotAsked as error:
             findings.append(str(error))
     if step.ports is not None:
-        host = _address(step, room)
-        findings += ports.check(host, step.ports, step.scan, limit)
+        try:
+            findings += ports.check(_address(step, room), step.ports, step.scan, limit)
+        except NotAsked as error:
+            findings.append(str(error))
         looked["ports_tried"] = len(ports.spread(step.scan) | set(step.ports))
     if step.files:
         findings += _files(step.files, room, limit)
@@ -50,7 +52,7 @@ def check(step: SecurityStep, room: Room) -> Attempt:
         findings.append(_("Not everything was looked at: {reason}.").format(reason=limit.why()))
     said = _("Nothing departs from the baseline.")
     if findings:
-        said = _("{n} findings: {findings}").format(n=len(findings), findings=listed(findings))
+        said = _("Findings ({n}): {findings}").format(n=len(findings), findings=listed(findings))
     return Attempt("security", not findings, said, findings=findings, detail=looked)
 
 
@@ -200,10 +202,10 @@ def _playbook(files: dict[str, str]) -> list[dict[str, Any]]:
             {
                 "name": f"Look at file {number}",
                 "ansible.builtin.stat": {"path": path, "get_checksum": False},
-                "register": f"otapgate_file_{number}",
+                "register": f"looked_at_{number}",
             }
         )
-        stat = f"otapgate_file_{number}.stat"
+        stat = f"looked_at_{number}.stat"
         lines.append(
             f"(({path!r} ~ ' is not there') if not {stat}.exists else"
             f" (({path!r} ~ ' has mode ' ~ {stat}.mode ~ ', and {mode} was declared')"

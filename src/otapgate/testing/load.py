@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 
 from otapgate import canonical
-from otapgate.i18n import _, ngettext
+from otapgate.i18n import _
 from otapgate.testing.bench import Room
 from otapgate.testing.evidence import Attempt, listed
 from otapgate.testing.http_check import NotAsked, Question, percentile, prepare
@@ -65,7 +65,7 @@ def check(step: HttpStep, room: Room) -> Attempt:
         for name, limit in wanted.limits_ms.items()
         if name in measured and measured[name] > 1000 * limit
     ]
-    said = ngettext("{n} answer", "{n} answers", len(ordered)).format(n=len(ordered))
+    said = _("answers: {n}").format(n=len(ordered))
     said += "".join(f"; {name} {-(-us // 1000)} ms" for name, us in measured.items())
     if findings:
         said = _("Too slow or too often wrong: {findings} ({measured})").format(
