@@ -184,7 +184,10 @@ class Terminal:
         return self.process.returncode, out
 
 
-def test_answers_survive_an_interruption_and_the_run_goes_on(accepted: School) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_answers_survive_an_interruption_and_the_run_goes_on(
+    accepted: School, number: signal.Signals
+) -> None:
     plan(accepted, "asks", ASKS)
     (accepted.root / "print.txt").write_text("page 1")
     first = Terminal(accepted, *RUN, "--plan", "asks")
@@ -194,10 +197,14 @@ def test_answers_survive_an_interruption_and_the_run_goes_on(accepted: School) -
     first.says("Attachment", "")
     first.until("Does it print?")
     first.until("(p)assed")
-    os.kill(first.process.pid, signal.SIGINT)
-    first.until("--resume run-")
-    command = first.seen[first.seen.index("otapgate test run") :].split()
+    os.kill(first.process.pid, number)
+    if number == signal.SIGINT:
+        first.until("--resume run-")
+        command = first.seen[first.seen.index("otapgate test run") :].split()
     code, _out = first.ended()
+    if number == signal.SIGKILL:
+        (kept,) = (accepted.root / ".otapgate" / "answers").iterdir()
+        command = ["otapgate", *RUN, "--plan", "asks", "--resume", kept.stem]
     assert code not in (0, 1)
     assert not [e for e in accepted.entries("test-run") if command[-1] in json.dumps(e)]
     other = accepted(ESRA, *RUN, "--plan", "agenda", "--resume", command[-1], expect=4)

@@ -163,6 +163,7 @@ def run(
     kept_in = _answers_file(workspace, run_id)
     answers = _answers(workspace, known_plan.plan, given, about, kept_in)
     values = secret_values.read(workspace.root, environment)
+    runs.forget(workspace, run_id)  # what a killed run left, that is resumed now
     folder = runs.run_folder(workspace, run_id)
     scratch = folder / "work"
     scratch.mkdir(parents=True, mode=0o700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -101,9 +102,12 @@ def carry_out(
 
 
 def _ended_within(channel: socket.socket, seconds: float, stop: Stop | None) -> bool:
-    waited = [channel.fileno(), *([stop.descriptor] if stop is not None else [])]
-    timeout = None if seconds == float("inf") else seconds
-    return channel.fileno() in select.select(waited, [], [], timeout)[0]
+    waiting = select.poll()  # and not select, which knows no descriptor above 1023
+    waiting.register(channel, select.POLLIN)
+    if stop is not None:
+        waiting.register(stop.descriptor, select.POLLIN)
+    timeout = None if seconds == float("inf") else math.ceil(seconds * 1000)
+    return channel.fileno() in {descriptor for descriptor, _event in waiting.poll(timeout)}
 
 
 def _end(channel: socket.socket, process: subprocess.Popen[bytes]) -> dict[str, Any]:
