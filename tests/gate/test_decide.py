@@ -40,7 +40,7 @@ FROZEN = {
     "OG901": "ledger-damaged", "OG902": "policy-unapproved", "OG903": "rule-weakened",
     "OG619": "supplier-accepts", "OG620": "chair-alone", "OG705": "unfinished",
     "OG904": "store-damaged", "OG905": "one-role-administrator", "OG906": "clock-behind",
-    "OG406": "rolled-back-there", "OG505": "rolled-back",
+    "OG406": "rolled-back-there", "OG505": "rolled-back", "OG614": "own-waiver",
     "OG521": "parallel-run-missing", "OG522": "parallel-run-lapsed", "OG523": "builder-concludes",
 }  # fmt: skip
 

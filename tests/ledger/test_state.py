@@ -576,3 +576,33 @@ def test_a_decision_at_no_time_allows_nothing(now: str) -> None:
     assert book.build() is None
     assert "when it was signed" in (decision(book, now=now) or "")
     assert book.state.allowed is None
+
+
+def test_a_waiver_is_of_a_release_by_somebody_who_did_not_build_it(running: Book):
+    about = [("agenda@2.0", NEW)]
+    waived = p.Waived(NEW, "OG304", "2026-12-01")
+    assert running.do("eva", "waived", waived, about=about) is None
+    assert [w.act.rule for w in running.state.releases[NEW].waivers] == ["OG304"]
+    assert "none of the roles" in str(running.do("daan", "waived", waived, about=about))
+    for until in ("2026-13-01", "20261201", "never"):
+        said = running.do("eva", "waived", p.Waived(NEW, "OG304", until), about=about)
+        assert "is no day" in str(said)
+    assert running.do("anna", "role-granted", p.RoleGranted("chris", "board")) is None
+    assert running.do("bram", "confirmed", p.Confirmed((running.last,))) is None
+    assert "(F14)" in str(running.do("chris", "waived", waived, about=about))
+    assert len(running.state.releases[NEW].waivers) == 1
+
+
+def test_evidence_is_purged_once_and_only_of_runs_that_were_there(running: Book):
+    run = p.TestRun("run-1", NEW, "agenda-T", DESCRIBED, PLAN, "passed", (), D["9"])
+    assert running.do("eva", "test-run", run, about=[("agenda@2.0", NEW)]) is None
+
+    def purge(*runs: str, environment: str = "agenda-T") -> str | None:
+        purged = p.EvidencePurged(environment, runs, (D["9"],), 9, "retention", 365)
+        return running.do("daan", "evidence-purged", purged, about=[("run-1", D["9"])])
+
+    for said in (purge(), purge("run-2"), purge("run-1", environment="agenda-A")):
+        assert "still has evidence" in str(said)
+    assert purge("run-1") is None
+    assert running.state.purged == {"run-1": running.last}
+    assert "run-1" in str(purge("run-1"))

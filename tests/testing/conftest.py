@@ -5,16 +5,34 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from otapgate.landscape.model import Environment, Host
 from otapgate.release.manifest import Manifest, State
 from otapgate.release.store import Store
+from otapgate.testing.plan import bundle
+from otapgate.testing.run import RunResult, run
+
+Carried = Callable[..., RunResult]
+
+
+def living(mark: str) -> list[int]:
+    """Processes, zombies left out, among whose words is `mark`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if entry.name.isdecimal() and mark.encode() in words:
+            found.append(int(entry.name))
+    return found
 
 
 class Service(BaseHTTPRequestHandler):
@@ -97,3 +115,43 @@ def environment(port: int) -> Environment:
                    "tree": "Linde", "number": 1},
         digest="sha256:" + "e" * 64,
     )  # fmt: skip
+
+
+@pytest.fixture
+def carried(tmp_path: Path, store: Store, manifest: Manifest, environment: Environment) -> Carried:
+    """Carries out a plan made of these cases; `parallel` and `timeout_seconds` are the
+    plan's, `files` are written beside it, everything else is given to `run`."""
+
+    def carry(
+        cases: list[dict[str, Any]],
+        *,
+        files: dict[str, str] | None = None,
+        environment: Environment = environment,
+        parallel: int = 1,
+        timeout_seconds: int | None = None,
+        **options: Any,
+    ) -> RunResult:
+        folder = tmp_path / "plans"
+        for name, text in (files or {}).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        folder.mkdir(exist_ok=True)
+        plan = {
+            "plan": "agenda",
+            "app": "agenda",
+            "criteria": [{"id": "r", "kind": "function", "text": "x"}],
+            "cases": [{"criterion": "r", **case} for case in cases],
+            "files": sorted(files or {}),
+            "parallel": parallel,
+            **({"timeout_seconds": timeout_seconds} if timeout_seconds else {}),
+        }
+        (folder / "agenda.yml").write_text(yaml.safe_dump(plan, sort_keys=False))
+        work = tmp_path / "work"
+        work.mkdir(exist_ok=True)
+        return run(
+            bundle(folder / "agenda.yml", tmp_path, store),
+            manifest=manifest, environment=environment, workdir=work, store=store, **options,
+        )  # fmt: skip
+
+    return carry

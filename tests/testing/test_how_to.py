@@ -10,9 +10,11 @@ import pytest
 
 from otapgate.landscape.model import Environment
 from otapgate.release import build as building
+from otapgate.release.manifest import Manifest, State
 from otapgate.release.store import Store
-from otapgate.testing.plan import bundle
-from otapgate.testing.run import PlaybookResult, run
+from otapgate.testing import answers as answering
+from otapgate.testing.plan import bundle, check_file
+from otapgate.testing.run import Hands, PlaybookResult, run
 
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 
@@ -74,6 +76,54 @@ def test_the_plan_of_the_guide_is_carried_out(
         environment=msgspec.structs.replace(environment, variables=variables),
         workdir=tmp_path / "work",
         store=store,
-        ansible=lambda _playbook: PlaybookResult(True, "done"),
+        hands=Hands(ansible=lambda _playbook, _stop: PlaybookResult(True, "done")),
     )
     assert result.outcome == "passed", result.messages
+
+
+def carry(plan: Path, tmp_path: Path, environment: Environment, **given: object) -> str:
+    """Carry a guide's plan out; "" when it passed, otherwise what was said."""
+    store = Store(tmp_path / "store")
+    manifest = Manifest(
+        app="agenda", version="3.5.4", street="administration", plans=(), variables={},
+        state=State(), installs=(), files=(),
+    )  # fmt: skip
+    (tmp_path / "work").mkdir()
+    result = run(
+        bundle(plan, tmp_path, store), manifest=manifest, environment=environment,
+        workdir=tmp_path / "work", store=store, hands=Hands(**given),  # type: ignore[arg-type]
+    )  # fmt: skip
+    return "" if result.outcome == "passed" else str(result.messages)
+
+
+def test_the_reports_of_the_guide_are_read(tmp_path: Path, environment: Environment) -> None:
+    case = '<testcase name="t"/>'
+    write(
+        tmp_path / "plans/tests.sh",
+        'test "$1" = "$OTAPGATE_RESULTS"\n'
+        f"echo '<testsuite>{case * 20}</testsuite>' > $1/own.xml\n",
+    )
+    plan = example("import-test-reports.md", "plans/reports.yml", tmp_path)
+    assert carry(plan, tmp_path, environment) == ""
+
+
+def test_the_question_of_the_guide_is_answered_by_its_file(
+    tmp_path: Path, environment: Environment
+) -> None:
+    plan = example("ask-people-in-a-test.md", "plans/asked.yml", tmp_path)
+    answers = example("ask-people-in-a-test.md", "answers.yml", tmp_path)
+    write(tmp_path / "report-card.pdf", "%PDF")
+    store = Store(tmp_path / "store")
+    known = answering.read(answers, bundle(plan, tmp_path, store).plan.questions(), store)
+    assert carry(plan, tmp_path, environment, answers=known) == ""
+
+
+def test_the_budget_of_the_guide_is_kept(tmp_path: Path, environment: Environment) -> None:
+    plan = example("set-a-latency-budget.md", "plans/latency.yml", tmp_path)
+    assert carry(plan, tmp_path, environment) == ""
+
+
+def test_the_baseline_of_the_guide_is_valid(tmp_path: Path) -> None:
+    write(tmp_path / "plans/ca.pem")
+    plan = example("hold-a-service-to-a-baseline.md", "plans/baseline.yml", tmp_path)
+    assert check_file(plan, tmp_path) == []

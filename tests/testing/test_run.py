@@ -22,7 +22,7 @@ from otapgate.release.manifest import Manifest
 from otapgate.release.store import Store
 from otapgate.testing.plan import bundle
 from otapgate.testing.process import carry_out
-from otapgate.testing.run import PlaybookResult, RunResult, run
+from otapgate.testing.run import Hands, PlaybookResult, RunResult, run
 
 Carry = Callable[..., RunResult]
 
@@ -271,7 +271,7 @@ def test_a_program_sees_a_minimal_environment(
     names = {line.split("=")[0] for line in output.splitlines()}
     assert names == {
         "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "PYTHONDONTWRITEBYTECODE",
-        "OTAPGATE_ENVIRONMENT",
+        "OTAPGATE_ENVIRONMENT", "OTAPGATE_RESULTS",
     }  # fmt: skip
 
 
@@ -404,7 +404,7 @@ def test_settings_outside_of_the_plan_do_not_matter(carry: Carry, tmp_path: Path
 def test_a_playbook_runs_from_the_bundle_by_the_given_runner(carry: Carry, tmp_path: Path) -> None:
     seen: list[Path] = []
 
-    def ansible(playbook: Path) -> PlaybookResult:
+    def ansible(playbook: Path, _stop: object) -> PlaybookResult:
         seen.append(playbook)
         ok = playbook.read_text() == "good\n"
         return PlaybookResult(ok, "as it should" if ok else "it broke", b"PLAY [all]")
@@ -413,7 +413,7 @@ def test_a_playbook_runs_from_the_bundle_by_the_given_runner(carry: Carry, tmp_p
         ["playbook: good.yml"],
         ["playbook: bad.yml"],
         files={"good.yml": "good\n", "bad.yml": "bad\n"},
-        ansible=ansible,
+        hands=Hands(ansible=ansible),
     )
     assert [case.outcome for case in result.cases] == ["passed", "failed"]
     assert result.messages["c1"] == "it broke"
@@ -421,12 +421,14 @@ def test_a_playbook_runs_from_the_bundle_by_the_given_runner(carry: Carry, tmp_p
 
 
 def test_a_playbook_that_can_not_be_run_is_a_failure(carry: Carry) -> None:
-    def breaks(_playbook: Path) -> PlaybookResult:
+    def breaks(_playbook: Path, _stop: object) -> PlaybookResult:
         raise OSError("no ansible here")
 
     files = {"good.yml": "good\n"}
     assert "can't be run" in said(carry(["playbook: good.yml"], files=files))
-    assert "no ansible here" in said(carry(["playbook: good.yml"], files=files, ansible=breaks))
+    assert "no ansible here" in said(
+        carry(["playbook: good.yml"], files=files, hands=Hands(ansible=breaks))
+    )
 
 
 # Ctrl-C
@@ -501,5 +503,5 @@ def test_ctrl_c_while_a_program_begins_ends_it_too(
     monkeypatch.setattr(subprocess, "Popen", Slow)
     with pytest.raises(KeyboardInterrupt):
         carry_out(["sleep", "60"], folder=tmp_path, environment=os.environ, seconds=60)
-    assert begun[0].returncode == -signal.SIGKILL
+    assert begun[0].returncode == 0, "the leash ends by itself, once nothing is left"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -18,7 +18,7 @@ from otapgate.ledger.state import State, fold
 from otapgate.ledger.statement import parse
 from otapgate.private_file import write_private
 
-_SHAPE = 7
+_SHAPE = 8
 """Of the cached state; another one when the fold keeps something else or otherwise."""
 
 

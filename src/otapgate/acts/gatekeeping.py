@@ -13,7 +13,7 @@ from otapgate.acts import policy
 from otapgate.acts.drafts import new_id
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import Undecidable, decide
-from otapgate.gate.finding import Action, Decision, Finding, Seen
+from otapgate.gate.finding import Action, Decision, Finding, Seen, Waiver
 from otapgate.gate.registry import RULE_SET, load_extensions, rules, rules_of
 from otapgate.i18n import _
 from otapgate.landscape import approval
@@ -191,6 +191,19 @@ def finding_json(workspace: Workspace, finding: Finding) -> dict[str, Any]:
             "role": remedy.role,
             "who": [workspace.name(x) for x in remedy.who],
         },
+        **({} if finding.waiver is None else {"waiver": _waiver_json(workspace, finding.waiver)}),
+    }
+
+
+def _waiver_json(workspace: Workspace, waiver: Waiver) -> dict[str, Any]:
+    """A waiver: who, until when, and why as far as that detail is still kept."""
+    from otapgate.ledger import peek
+
+    return {
+        "by": workspace.name(waiver.by),
+        "until": waiver.until,
+        "because": peek.details_at(workspace.ledger_path, waiver.entry).get("because"),
+        "entry": waiver.entry,
     }
 
 

@@ -5,9 +5,13 @@ Norms CH05-02 to CH05-06.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from otapgate import errors
 from otapgate.acts import runs, secret_values
@@ -19,8 +23,11 @@ from otapgate.i18n import _
 from otapgate.ledger import predicates as p
 from otapgate.ledger.state import Release, Signed
 from otapgate.ledger.statement import Draft, Subject
+from otapgate.testing.answers import Answer, Kept, keep
 
 if TYPE_CHECKING:
+    from otapgate.release.store import Store
+    from otapgate.testing.plan import ManualStep, Plan
     from otapgate.testing.run import RunResult
 
 
@@ -90,23 +97,42 @@ def _registered(workspace: Workspace, name: str, release: Release) -> Signed[p.P
     return known
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person hands in with a run."""
+
+    attachments: Mapping[str, Path] = field(default_factory=dict)
+    """Name → report (JUnit XML)."""
+    answers: Path | None = None
+    """A file with answers to manual steps."""
+    resume: str | None = None
+    """Id of a run that was broken off, whose answers still count."""
+    ask: Callable[[ManualStep, Store], Answer] | None = None
+    """Asks who runs the tests; None where there is no terminal."""
+
+
 def run(
     workspace: Workspace,
     name: str,
     env: str,
     plan: str,
     on_case: Callable[[p.CaseOutcome, str], None] | None = None,
+    given: Given | None = None,
 ) -> tuple[RunResult, Draft]:
     """Carry out a registered plan on a release where it runs; the draft records every case.
 
     Raises BadInput when the environment doesn't run that release or the plan isn't
-    registered as its files are; Busy while something moves there, or is half-way.
+    registered as its files are; Usage when questions or reports wait that nobody can be
+    asked for; Busy while something moves there, or is half-way. Broken off, the answers
+    given so far are kept, and the KeyboardInterrupt says how to go on.
     """
     from otapgate.execution.lock import EnvironmentLock
-    from otapgate.execution.testing import playbook_runner
+    from otapgate.execution.testing import host_access, playbook_runner
     from otapgate.testing.plan import load_bundle
+    from otapgate.testing.run import Hands
     from otapgate.testing.run import run as carry_out
 
+    given = given or Given()
     release = find_release(workspace, name)
     known = workspace.environment(env, street=release.latest.street)
     environment = workspace.landscape.environment(known.name)
@@ -129,26 +155,51 @@ def run(
         )
     runs.accepted(workspace, environment)
     registered = _registered(workspace, plan, release)
+    known_plan = load_bundle(workspace.store, registered.act.digest)
+    about = Kept(
+        release.digest, environment.name, environment.digest, registered.act.digest, workspace.me
+    )
+    run_id = given.resume or new_id("run")
+    kept_in = _answers_file(workspace, run_id)
+    answers = _answers(workspace, known_plan.plan, given, about, kept_in)
     values = secret_values.read(workspace.root, environment)
-    run_id = new_id("run")
+    runs.forget(workspace, run_id)  # what a killed run left, that is resumed now
     folder = runs.run_folder(workspace, run_id)
     scratch = folder / "work"
     scratch.mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
+
+    def asked(question: ManualStep) -> Answer:
+        assert given.ask is not None, "questions without anybody to ask were refused before"
+        answer = given.ask(question, workspace.store)
+        answers[question.id] = answer
+        keep(kept_in, msgspec.structs.replace(about, answers=dict(answers)))
+        return answer
+
     try:
         command = f"otapgate test run {release.name}"
         zone = workspace.now().tzinfo
         with EnvironmentLock(workspace.root, environment.name, command, zone):
             result = carry_out(
-                load_bundle(workspace.store, registered.act.digest),
+                known_plan,
                 manifest=manifest(workspace, release.digest),
                 environment=environment,
                 workdir=scratch,
                 store=workspace.store,
-                ansible=playbook_runner(workspace.root, environment, folder, values),
+                hands=Hands(
+                    ansible=playbook_runner(workspace.root, environment, folder, values),
+                    hosts=host_access(environment, folder, values),
+                    attachments=given.attachments,
+                    answers=dict(answers),
+                    ask=asked if given.ask is not None else None,
+                ),
                 on_case=on_case,
                 secrets=tuple(values.values()),
             )
+    except KeyboardInterrupt as error:
+        if kept_in.exists():
+            raise AnswersKept(run_id) from error
+        raise
     finally:
         runs.forget(workspace, run_id)  # its evidence is in the store
     predicate = p.TestRun(
@@ -165,57 +216,66 @@ def run(
     return result, Draft("test-run", subjects, p.to_predicate(predicate))
 
 
-def as_json(run_id: str, plan: str, result: RunResult) -> dict[str, Any]:
-    """A run as scripts get it."""
-    return {
-        "id": run_id,
-        "outcome": result.outcome,
-        "plan": plan,
-        "evidence": result.evidence,
-        "cases": [
-            {
-                "id": c.id,
-                "kind": c.kind,
-                "criterion": c.criterion,
-                "outcome": c.outcome,
-                "seconds": c.milliseconds / 1000,
-                "message": result.messages.get(c.id, ""),
-            }
-            for c in result.cases
-        ],
-    }
+class AnswersKept(KeyboardInterrupt):
+    """Ctrl-C in a run with manual steps: the answers so far are kept under the run's id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
 
 
-def show(workspace: Workspace, run_id: str) -> dict[str, Any]:
-    """A run on record, with the messages from its evidence when that is still kept."""
-    import json
+def finished(workspace: Workspace, run_id: str) -> None:
+    """Forget the answers that were kept of a run, once it is on record."""
+    _answers_file(workspace, run_id).unlink(missing_ok=True)
 
-    for release in workspace.state.releases.values():
-        for found in release.runs:
-            if not found.act.run.startswith(run_id):
-                continue
-            try:
-                kept = json.loads(workspace.store.get(found.act.evidence))
-            except (errors.OtapgateError, ValueError):
-                kept = {}
-            messages = {c.get("id"): c.get("message", "") for c in kept.get("cases", [])}
-            return {
-                "id": found.act.run,
-                "release": release.name,
-                "environment": found.act.environment,
-                "outcome": found.act.outcome,
-                "plan": found.act.plan,
-                "by": workspace.name(found.by),
-                "at": found.at,
-                "evidence": found.act.evidence,
-                "cases": [
-                    {"id": c.id, "kind": c.kind, "criterion": c.criterion,
-                     "outcome": c.outcome, "seconds": c.milliseconds / 1000,
-                     "message": messages.get(c.id, "")}
-                    for c in found.act.cases
-                ],
-            }  # fmt: skip
-    raise errors.BadInput(
-        "run-unknown", _("There is no test run {run}.").format(run=run_id),
-        remedy="otapgate release show REL",
-    )  # fmt: skip
+
+def _answers_file(workspace: Workspace, run_id: str) -> Path:
+    if not re.fullmatch(r"run-[0-9a-f]{12}", run_id):
+        raise errors.Usage(
+            "run-malformed", _("{text} is not the id of a test run.").format(text=run_id)
+        )
+    return workspace.hidden / "answers" / f"{run_id}.json"
+
+
+def _answers(
+    workspace: Workspace, plan: Plan, given: Given, about: Kept, kept_in: Path
+) -> dict[str, Answer]:
+    """The answers that are known before the run: kept ones, and over them those in a file.
+    Raises Usage where a question or a report waits for somebody who isn't there."""
+    from otapgate.testing.answers import read, recall, unanswered
+
+    found: dict[str, Answer] = {}
+    if given.resume is not None:
+        recorded = (r.act.run for x in workspace.state.releases.values() for r in x.runs)
+        if given.resume in recorded:
+            raise errors.BadInput(
+                "run-recorded", _("{run} is on record already.").format(run=given.resume),
+                remedy=f"otapgate test show {given.resume}",
+            )  # fmt: skip
+        found.update(recall(kept_in, about))
+    if given.answers is not None:
+        found.update(read(given.answers, plan.questions(), workspace.store))
+    awaited = plan.attached()
+    problems = [
+        errors.Problem(_("the report {name} isn't handed in").format(name=name),
+                       remedy=f"--attach {name}=FILE")
+        for name in awaited if name not in given.attachments
+    ]  # fmt: skip
+    problems += [
+        errors.Problem(_("the plan asks for no report {name}").format(name=name))
+        for name in given.attachments if name not in awaited
+    ]  # fmt: skip
+    if problems:
+        raise errors.Usage(
+            "reports-waiting", _("The reports of the plan and those handed in differ."),
+            problems=tuple(problems),
+        )  # fmt: skip
+    waiting = unanswered(plan.questions(), found)
+    if waiting and given.ask is None:
+        raise errors.Usage(
+            "answers-waiting",
+            _("The plan asks people questions, and there is no terminal to ask them on."),
+            problems=waiting,
+            remedy=_("answer them in a file and hand it in: --answers FILE"),
+        )
+    return found

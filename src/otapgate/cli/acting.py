@@ -118,6 +118,12 @@ def findings_text(decision: dict[str, Any]) -> str:
 def _finding_lines(finding: dict[str, Any]) -> list[str]:
     norms = ", ".join(finding["norms"])
     lines = [f"{finding['code']} {finding['slug']} [{norms}]", f"   {finding['message']}"]
+    waiver = finding.get("waiver")
+    if waiver:
+        said = _("waived by {by} until {until}: {because}").format(
+            **{**waiver, "because": waiver["because"] or "-"}
+        )
+        lines.append(f"     {said}")
     remedy = finding["remedy"]
     if remedy:
         lines.append(f"   → {fillable(remedy['command'])}")

@@ -178,6 +178,10 @@ COMMANDS: dict[str, Command | Group] = {
             "plan": Group(
                 N_("Test plans."),
                 {
+                    "init": Command(
+                        "test:plan_init", N_("Write a first test plan of a kind."),
+                        "otapgate test plan init web -o plans/timetable.yml",
+                    ),
                     "check": Command("test:plan_check", N_("Check a plan's file."),
                                      "otapgate test plan check plans/tryton.yml"),
                     "register": Command(
@@ -192,6 +196,8 @@ COMMANDS: dict[str, Command | Group] = {
             ),
             "show": Command("test:show", N_("A test run on record."),
                             "otapgate test show run-3f9a1c0b2d4e"),
+            "purge": Command("purge:purge", N_("Delete evidence of tests whose time is over."),
+                             "otapgate test purge --dry-run"),
         },
     ),
     "rehearse": Command(
@@ -247,6 +253,11 @@ COMMANDS: dict[str, Command | Group] = {
             "show": Command("parallel:show", N_("One parallel run and its comparisons."),
                             "otapgate parallel show par-3f9a1c0b2d4e"),
         },
+    ),
+    "waive": Command(
+        "waive:waive", N_("Let one release pass one rule until a day, with a reason."),
+        "otapgate waive OG304 tryton@8.0.12 --because 'load test follows in week 6'"
+        " --until 2027-02-12",
     ),
     "promote": Command(
         "promote:promote", N_("Move a release into an environment, if the gate allows it."),

@@ -101,6 +101,8 @@ class Settings(msgspec.Struct, frozen=True):
     collections: tuple[Path, ...] = ()
     forks: int = FORKS
     on_progress: Callable[[Progress], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+    """Asked about once a second; when it says so, Ansible is asked to stop."""
 
 
 def run_playbooks(
@@ -278,7 +280,13 @@ def _run(
                 name: inventories.connection_variables(settings.environment, name) for name in names
             },
         )
-        runner = Runner(config, event_handler=follower.event, cancel_callback=interruption.check)
+
+        def check() -> bool:
+            if settings.should_stop is not None and settings.should_stop():
+                interruption.stop()
+            return interruption.check()
+
+        runner = Runner(config, event_handler=follower.event, cancel_callback=check)
         runner.run()
         interruption.reap()
         file.flush()

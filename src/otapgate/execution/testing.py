@@ -1,14 +1,21 @@
-"""Playbooks as steps of a test plan: run on the environment's hosts, and only there."""
+"""What steps of a test plan need of the environment's hosts: playbooks run on them, and
+only there, and a way for tests to look at them, which is Ansible's as well."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from otapgate.execution import inventory
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks
-from otapgate.execution.runner import Settings, run_playbooks
+from otapgate.execution.runner import Settings, prepare_scratch, run_playbooks, write_private
 from otapgate.landscape.model import Environment
 
 
@@ -26,9 +33,10 @@ def playbook_runner(
     environment: Environment,
     run_dir: Path,
     secrets: Mapping[str, str] | None = None,
-) -> Callable[[Path], Outcome]:
-    """A function that runs one playbook on the environment's hosts; `secrets` become extra
-    variables. A playbook that could reach other hosts isn't run."""
+) -> Callable[[Path, Callable[[], bool]], Outcome]:
+    """A function that runs one playbook on the environment's hosts, until its second
+    argument says to stop; `secrets` become extra variables. A playbook that could reach
+    other hosts isn't run."""
     settings = Settings(
         environment=environment,
         run_dir=run_dir.absolute(),
@@ -36,7 +44,7 @@ def playbook_runner(
         secrets=secrets or {},
     )
 
-    def run(playbook: Path) -> Outcome:
+    def run(playbook: Path, should_stop: Callable[[], bool]) -> Outcome:
         hosts = tuple(host.name for host in environment.hosts)
         problems = scan_playbooks(playbook.parent, hosts, environment.name)
         if problems:
@@ -49,7 +57,48 @@ def playbook_runner(
                 "street": environment.street,
             }
         }
-        result = run_playbooks(settings, [playbook], label=playbook.stem, variables=variables)
+        wary = msgspec.structs.replace(settings, should_stop=should_stop)
+        result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
         return Outcome(result.ok, result.message, result.output.read_bytes())
 
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An inventory, and the environment variables with which Ansible's programs use it."""
+
+    inventory: Path
+    processes: Mapping[str, str]
+
+
+def host_access(
+    environment: Environment, run_dir: Path, secrets: Mapping[str, str] | None = None
+) -> Callable[[], AbstractContextManager[Access]]:
+    """Makes, each time it is called, the inventory and settings with which playbooks reach
+    the hosts too: nothing of the user's own configuration of Ansible or SSH counts. They are
+    removed afterwards, since `secrets` are among them."""
+    settings = Settings(
+        environment=environment,
+        run_dir=run_dir.absolute(),
+        lock=run_dir / "unused",
+    )
+
+    @contextmanager
+    def opened() -> Iterator[Access]:
+        scratch = prepare_scratch(settings, "hosts", {})
+        try:
+            extra = scratch / "inventory" / "secrets.yml"
+            # YAML as JSON; a host's own variables are the strongest there are in an inventory.
+            hosts = {host.name: dict(secrets or {}) for host in environment.hosts}
+            write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
+            processes = inventory.process_environment(scratch, environment, forks=settings.forks)
+            # What serves ansible-runner only: its callback isn't there for other programs.
+            for name in ("ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "MAX_EVENT_RES",
+                         "RUNNER_ONLY_FAILED_EVENTS", "PATH", "TMPDIR"):  # fmt: skip
+                processes.pop(name, None)
+            yield Access(scratch / "inventory", processes)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    return opened

@@ -15,6 +15,7 @@ from otapgate import __version__, canonical
 from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Action, Decision, Finding, Gap, Seen
 from otapgate.gate.registry import RULE_SET, Rule, rules
+from otapgate.gate.waivers import standing
 from otapgate.i18n import N_
 from otapgate.landscape.model import Landscape
 from otapgate.ledger.state import State
@@ -93,9 +94,12 @@ def _apply(rule: Rule, facts: Facts) -> tuple[Outcome, list[Finding]]:
         gaps = list(rule.check(facts))
     except Exception as error:
         return "blocked", [_broken(rule, facts, error)]
-    found = [Finding(rule.code, rule.slug, severity, rule.norms, gap) for gap in gaps]
-    if not found:
+    if not gaps:
         return "passed", []
+    waiver = standing(facts, rule, gaps) if severity == "block" else None
+    if waiver is not None:
+        severity = "warn"
+    found = [Finding(rule.code, rule.slug, severity, rule.norms, gap, waiver) for gap in gaps]
     return ("blocked" if severity == "block" else "warned"), found
 
 

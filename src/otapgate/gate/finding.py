@@ -33,6 +33,17 @@ class Gap(Value, frozen=True):
     remedy: Remedy | None = None
 
 
+class Waiver(Value, frozen=True):
+    """Who said that a rule doesn't hold a release back, and until when."""
+
+    by: str
+    """Person id."""
+    until: str
+    """ISO date; on that day it has lapsed."""
+    entry: int
+    """Where in the ledger it stands; the reason is a detail of that entry."""
+
+
 class Finding(Value, frozen=True):
     """A gap with its rule: what a user reads."""
 
@@ -41,10 +52,13 @@ class Finding(Value, frozen=True):
     severity: Literal["block", "warn"]
     norms: tuple[str, ...]
     gap: Gap
+    waiver: Waiver | None = None
+    """What made it a warning, if a waiver did."""
 
     @property
     def recorded(self) -> p.RecordedFinding:
-        return p.RecordedFinding(self.code, self.severity, self.gap.subject, self.gap.params)
+        entry = self.waiver.entry if self.waiver is not None else None
+        return p.RecordedFinding(self.code, self.severity, self.gap.subject, self.gap.params, entry)
 
     def sentence(self) -> str:
         """The message in the language in force."""

@@ -6,7 +6,7 @@ no decision allowed, a test of a release that doesn't run there. A sentence says
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from otapgate.i18n import _
 from otapgate.ledger import parallel_runs
@@ -89,6 +89,10 @@ def apply(  # noqa: PLR0912 - one case an act
             state.datasets.append(signed)
             if name is not None:
                 _environment(state, name).datasets.append(signed)
+        case p.Waived():
+            return _waive(state, position, at, by, predicate)
+        case p.EvidencePurged():
+            return _purge(state, position, predicate)
         case p.TestRun() | p.Rehearsal() | p.Acceptance() | p.SignOff():
             return _apply_evidence(state, position, at, by, predicate)
         case p.ParallelStarted() | p.ParallelCompared() | p.ParallelConcluded():
@@ -239,6 +243,39 @@ def _apply_evidence(
             release.acceptances.append(Signed(position, at, by, predicate))
         case _:
             release.signoffs.append(Signed(position, at, by, predicate))
+    return None
+
+
+def _waive(state: State, position: int, at: str, by: str, waived: p.Waived) -> str | None:
+    release = state.releases[waived.release]
+    if by in release.builders:
+        return _("who built {release} waives nothing of it (F14)").format(release=release.name)
+    if not _is_day(waived.until):
+        return _("{text} is no day").format(text=waived.until)
+    release.waivers.append(Signed(position, at, by, waived))
+    return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _purge(state: State, position: int, purged: p.EvidencePurged) -> str | None:
+    known = {
+        run.act.run
+        for release in state.releases.values()
+        for run in release.runs
+        if run.act.environment == purged.environment
+    }
+    strange = [run for run in purged.runs if run not in known or run in state.purged]
+    if strange or not purged.runs:
+        return _("no test run of {environment} that still has evidence: {runs}").format(
+            environment=purged.environment, runs=", ".join(strange) or "-"
+        )
+    state.purged.update(dict.fromkeys(purged.runs, position))
     return None
 
 

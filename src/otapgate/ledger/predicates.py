@@ -218,6 +218,8 @@ class CaseOutcome(Predicate, frozen=True):
     kind: TestKind
     outcome: Literal["passed", "failed", "skipped"]
     milliseconds: Count
+    reason: Literal["", "flaky"] = ""
+    """`flaky`: repetitions of it came out differently, so it has failed."""
 
 
 class TestRun(Predicate, frozen=True):
@@ -233,6 +235,20 @@ class TestRun(Predicate, frozen=True):
     cases: tuple[CaseOutcome, ...]
     evidence: str
     """Digest of the evidence kept in the store."""
+
+
+class EvidencePurged(Predicate, frozen=True):
+    """Evidence of test runs whose time is over was deleted; this keeps what it was
+    (CH05-06)."""
+
+    environment: Name
+    runs: tuple[Id, ...]
+    digests: tuple[str, ...]
+    """Of every object that was deleted."""
+    bytes: Count
+    reason: Literal["retention"]
+    days: Count
+    """How long the environment's description says that evidence is kept."""
 
 
 class RehearsalCase(Predicate, frozen=True):
@@ -343,6 +359,16 @@ class ParallelConcluded(Predicate, frozen=True):
     verdict: Literal["agreed", "rejected"]
 
 
+class Waived(Predicate, frozen=True):
+    """A rule doesn't hold this release back for a time (CH05-04). Detail: `because`."""
+
+    release: str
+    rule: Name
+    """Its code: `OG304`."""
+    until: str
+    """ISO date; from that day on the rule holds again."""
+
+
 class RecordedFinding(Predicate, frozen=True):
     """A finding as the decision holds it: no sentence, so no language."""
 
@@ -350,6 +376,8 @@ class RecordedFinding(Predicate, frozen=True):
     severity: Literal["block", "warn"]
     subject: str
     params: dict[str, Any] = {}
+    waiver: int | None = None
+    """Position of the waiver that made it a warning."""
 
 
 class Decision(Predicate, frozen=True):
@@ -471,6 +499,10 @@ class Act(msgspec.Struct, frozen=True):
     """None: anybody who is enrolled (or, for genesis, who is named in it)."""
 
 
+WAIVERS: tuple[Role, ...] = ("board", "change-manager", "ibp-officer")
+"""Who may waive: roles that answer for the whole, and that earn no release its way."""
+
+
 def _act(predicate: type[Predicate], *roles: Role) -> Act:
     return Act(predicate, frozenset(roles) or None)
 
@@ -518,6 +550,8 @@ ACTS: dict[str, Act] = {
     "rollback-started": _act(RollbackStarted, "administrator", "robot"),
     "rollback-finished": _act(RollbackFinished, "administrator", "robot"),
     "probed": _act(Probed, "administrator", "test-lead", "tester"),
+    "waived": _act(Waived, *WAIVERS),
+    "evidence-purged": _act(EvidencePurged, "administrator", "test-lead", "environment-owner"),
     "entries-dismissed": _act(EntriesDismissed, "role-admin"),
     "clock-corrected": _act(ClockCorrected, "role-admin"),
     "ledger-moved": _act(LedgerMoved, "role-admin"),

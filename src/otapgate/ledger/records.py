@@ -62,6 +62,7 @@ class Release(msgspec.Struct):
     rehearsals: list[Signed[p.Rehearsal]] = []
     acceptances: list[Signed[p.Acceptance]] = []
     signoffs: list[Signed[p.SignOff]] = []
+    waivers: list[Signed[p.Waived]] = []
 
     @property
     def latest(self) -> p.ReleaseBuilt:
@@ -184,6 +185,8 @@ class State(msgspec.Struct):
     datasets: list[Signed[p.DatasetLoaded]] = []
     parallels: dict[str, Parallel] = {}
     """By id, in order of start."""
+    purged: dict[str, int] = {}
+    """Id of a test run → position of the entry by which its evidence was deleted."""
     promotions: int = 0
     decisions: int = 0
     allowed: Allowed | None = None

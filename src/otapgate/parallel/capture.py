@@ -23,7 +23,7 @@ from otapgate.i18n import _, why
 from otapgate.landscape.model import Environment
 from otapgate.parallel.plan import Files, Http, Report, Side, Source, Table
 from otapgate.testing import http_check, process
-from otapgate.testing.steps import addresses
+from otapgate.testing.bench import addresses
 from otapgate.testing.template import render
 
 LARGEST = 64 * 1024 * 1024
@@ -157,7 +157,7 @@ def _read(path: Path, room: int) -> bytes:
 def _http(source: Http, post: Post) -> Captured:
     seen = {**post.variables, **post.secrets}
     try:
-        answer = http_check.ask(
+        answer = http_check.ask_once(
             render(source.url, post.variables),
             method=source.method,
             headers={name: render(text, seen) for name, text in source.headers.items()},

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -18,11 +19,15 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from otapgate.i18n import _, ngettext
 from otapgate.landscape.yaml_positions import shown
+from otapgate.testing.bench import Room
+from otapgate.testing.evidence import Attempt
+from otapgate.testing.limits import Limit
 from otapgate.testing.plan import HttpStep
 from otapgate.testing.template import render, value
 
 MAX_BODY = 16 * 1024 * 1024
 MAX_REDIRECTS = 5
+MAX_SECONDS = 3600.0
 
 
 class NotAsked(Exception):
@@ -35,64 +40,103 @@ class Answer:
 
     status: int
     body: bytes
-    location: str
-    milliseconds: int
-    """From connecting to the last byte, rounded up."""
+    headers: tuple[tuple[str, str], ...]
+    """Names in small letters, in the order in which they came."""
+    microseconds: int
+    """From connecting to the last byte, by the monotonic clock; redirects included."""
 
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
 
+    @property
+    def milliseconds(self) -> int:
+        """Rounded up."""
+        return -(-self.microseconds // 1000)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return [value for known, value in self.headers if known == name]
+
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """Whether the answers were as said, in a sentence, and the last one."""
+class Question:
+    """A step's request with its templates filled in, and what the answer must be."""
 
-    ok: bool
-    message: str
-    output: str = ""
+    step: HttpStep
+    url: str
+    body: bytes | None
+    headers: dict[str, str]
+    contains: str | None
+    values: dict[str, Any] | None
+    allowed: frozenset[str]
+    """Names and addresses that may be asked besides loopback."""
+
+    def ask(self, limit: Limit) -> Answer:
+        """Ask once, on a new connection. Proxies in the process's environment aren't used; a
+        redirect is followed on the same host only. Raises NotAsked."""
+        limit = limit.within(self.step.timeout_seconds, "step")
+        return _follow(self.step, self.url, self.body, self.headers, self.allowed, limit)
+
+    def wrong(self, answer: Answer) -> str:
+        """What of the answer is not as said; "" when nothing is."""
+        return _wrong(self.step, self.contains, self.values, answer)
 
 
-def check(step: HttpStep, variables: Mapping[str, Any], allowed: frozenset[str]) -> Checked:
-    """Ask `step.repeat` times, each on a connection of its own, until one isn't right.
+def prepare(step: HttpStep, room: Room) -> Question:
+    """Fill in the templates; raises BadInput for one that can't be."""
+    variables = room.seen_by(step.host)
+    return Question(
+        step,
+        render(step.url, variables),
+        render(step.body, variables).encode() if step.body else None,
+        {name: render(text, variables) for name, text in step.headers.items()},
+        render(step.contains, variables) if step.contains is not None else None,
+        None if step.json is None else value(step.json, variables),
+        room.bench.allowed,
+    )
 
-    `allowed` are the names and addresses that may be asked besides loopback. Proxies in
-    the process's environment aren't used; a redirect is followed on the same host only.
-    Raises BadInput for a template that can't be filled in.
-    """
-    url = render(step.url, variables)
-    body = render(step.body, variables).encode() if step.body else None
-    headers = {name: render(value, variables) for name, value in step.headers.items()}
-    contains = render(step.contains, variables) if step.contains is not None else None
-    wanted = None if step.json is None else value(step.json, variables)
+
+def check(step: HttpStep, room: Room) -> Attempt:
+    """Ask `step.repeat` times, one after another, until one isn't right."""
+    question = prepare(step, room)
     times: list[int] = []
     answer = None
     for _number in range(step.repeat):
+        if room.limit.over:
+            said = _("The step was stopped: {reason}.").format(reason=room.limit.why())
+            return Attempt("http", False, said)
         try:
-            answer = _follow(step, url, body, headers, allowed)
+            answer = question.ask(room.limit)
         except NotAsked as error:
-            return Checked(False, str(error))
-        wrong = _wrong(step, contains, wanted, answer)
+            return Attempt("http", False, str(error))
+        wrong = question.wrong(answer)
         if wrong:
-            return Checked(False, wrong, _shown(answer))
+            return Attempt("http", False, wrong, _shown(answer))
         times.append(answer.milliseconds)
     assert answer is not None, "repeat is at least 1"
-    rank = sorted(times)[math.ceil(step.percentile / 100 * len(times)) - 1]
+    rank = percentile(sorted(times), step.percentile)
     measured = ngettext(
         "{n} answer, within {ms} ms", "{n} answers; {percentile}% within {ms} ms", len(times)
     ).format(n=len(times), percentile=step.percentile, ms=rank)
     if step.budget_ms is not None and rank > step.budget_ms:
-        return Checked(
+        return Attempt(
+            "http",
             False,
             _("Too slow: {measured}, and {budget} ms is the limit.").format(
                 measured=measured, budget=step.budget_ms
             ),
             _shown(answer),
         )
-    return Checked(True, measured + ".", _shown(answer))
+    return Attempt("http", True, measured + ".", _shown(answer))
 
 
-def ask(
+def percentile(ordered: list[int], percent: int) -> int:
+    """The nearest rank: the smallest value that so many in a hundred don't exceed."""
+    return ordered[max(1, math.ceil(percent * len(ordered) / 100)) - 1]
+
+
+def ask_once(
     url: str,
     *,
     method: str,
@@ -102,8 +146,8 @@ def ask(
     seconds: float,
 ) -> Answer:
     """One answer, as it comes: no redirect is followed. Raises NotAsked."""
-    target = _target(url, allowed)
-    return _ask(target, method, body, dict(headers), time.monotonic() + seconds)
+    target = checked_target(url, allowed)
+    return ask(target, method, body, dict(headers), Limit(time.monotonic() + seconds, "step"))
 
 
 def _follow(
@@ -112,19 +156,20 @@ def _follow(
     body: bytes | None,
     headers: dict[str, str],
     allowed: frozenset[str],
+    limit: Limit,
 ) -> Answer:
-    deadline = time.monotonic() + step.timeout_seconds
     method = step.method
     spent = 0
     for _hop in range(MAX_REDIRECTS + 1):
-        target = _target(url, allowed)
-        answer = _ask(target, method, body, headers, deadline)
-        spent += answer.milliseconds
-        redirects = answer.status in (301, 302, 303, 307, 308) and answer.location
+        target = checked_target(url, allowed)
+        answer = ask(target, method, body, headers, limit)
+        spent += answer.microseconds
+        location = next(iter(answer.all("location")), "")
+        redirects = answer.status in (301, 302, 303, 307, 308) and location
         if not redirects or answer.status == step.status:
-            return Answer(answer.status, answer.body, answer.location, spent)
-        onward = urljoin(url, answer.location)
-        if _origin(urlsplit(onward)) != _origin(target):
+            return Answer(answer.status, answer.body, answer.headers, spent)
+        onward = urljoin(url, location)
+        if origin(urlsplit(onward)) != origin(target):
             raise NotAsked(
                 _("{url} redirects to {other}, another place; that isn't followed.").format(
                     url=shown(url, 200), other=shown(onward, 200)
@@ -136,7 +181,7 @@ def _follow(
     raise NotAsked(_("{url} redirects without end.").format(url=shown(url, 200)))
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
+def origin(parts: SplitResult) -> tuple[str, str, int]:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
@@ -144,8 +189,8 @@ def _origin(parts: SplitResult) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def _target(url: str, allowed: frozenset[str]) -> SplitResult:
-    """The parts of an address that may be asked."""
+def checked_target(url: str, allowed: frozenset[str]) -> SplitResult:
+    """The parts of an address that may be asked; raises NotAsked for another."""
     try:
         parts = urlsplit(url)
         host, _port = (parts.hostname or "").lower(), parts.port
@@ -173,18 +218,26 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _ask(
+def ask(
     target: SplitResult,
     method: str,
     body: bytes | None,
     headers: dict[str, str],
-    deadline: float,
+    limit: Limit,
+    context: ssl.SSLContext | None = None,
 ) -> Answer:
-    scheme, host, port = _origin(target)
-    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    """Ask once, within the limit; `context` is for TLS, Python's own when not given. Raises
+    NotAsked."""
+    scheme, host, port = origin(target)
     begin = time.perf_counter()
-    left = deadline - time.monotonic()
-    connection = kind(host, port, timeout=max(left, 0.001))
+    left = min(limit.left, MAX_SECONDS)
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        connection = http.client.HTTPSConnection(
+            host, port, timeout=max(left, 0.001), context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=max(left, 0.001))
     # A timeout on the socket is per read; a server that drips bytes needs this as well.
     held: list[socket.socket] = []
     watchdog = threading.Timer(max(left, 0.001), _cut, [connection, held])
@@ -197,9 +250,9 @@ def _ask(
         connection.request(method, path, body, {"Connection": "close", **headers})
         response = connection.getresponse()
         data = response.read(MAX_BODY + 1)
-        location = response.getheader("Location") or ""
+        said = tuple((name.lower(), text) for name, text in response.getheaders())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = _("it took too long") if time.monotonic() >= deadline else str(error)
+        reason = _("it took too long") if limit.left == 0 else str(error)
         raise NotAsked(
             _("{url} gave no answer: {reason}.").format(
                 url=shown(target.geturl(), 200),
@@ -209,7 +262,7 @@ def _ask(
     finally:
         watchdog.cancel()
         connection.close()
-    if time.monotonic() >= deadline:
+    if limit.left == 0:
         # A cut connection may look like the end of an answer without a length.
         raise NotAsked(
             _("{url} gave no answer: {reason}.").format(
@@ -218,8 +271,8 @@ def _ask(
         )
     if len(data) > MAX_BODY:
         raise NotAsked(_("{url} answers without end.").format(url=shown(target.geturl(), 200)))
-    spent = math.ceil((time.perf_counter() - begin) * 1000)
-    return Answer(response.status, data, location, spent)
+    spent = math.ceil((time.perf_counter() - begin) * 1_000_000)
+    return Answer(response.status, data, said, spent)
 
 
 def _cut(connection: http.client.HTTPConnection, held: list[socket.socket]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,35 @@ from otapgate.release import collect, paths
 from otapgate.release.collect import Source
 from otapgate.release.manifest import ReleaseFile
 from otapgate.release.store import Store
+from otapgate.testing.step_values import (
+    CommandStep,
+    HttpStep,
+    JunitStep,
+    ManualStep,
+    PlaybookStep,
+    PytestStep,
+    SecurityStep,
+    Step,
+)
+
+__all__ = [
+    "Case",
+    "CommandStep",
+    "HttpStep",
+    "JunitStep",
+    "ManualStep",
+    "Plan",
+    "PlanCriterion",
+    "PlaybookStep",
+    "PytestStep",
+    "RegisteredPlan",
+    "SecurityStep",
+    "Step",
+    "bundle",
+    "check_file",
+    "digest_of_files",
+    "load_bundle",
+]
 
 
 class PlanCriterion(Value, frozen=True):
@@ -32,50 +61,6 @@ class PlanCriterion(Value, frozen=True):
     text: str
 
 
-class HttpStep(Value, frozen=True, tag="http", tag_field="step"):
-    """An address that must answer as said; texts are templates."""
-
-    url: str
-    method: str = "GET"
-    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec gives each its own
-    body: str = ""
-    status: int = 200
-    contains: str | None = None
-    json: dict[str, Any] | None = None
-    budget_ms: int | None = None
-    repeat: int = 1
-    percentile: int = 95
-    timeout_seconds: int = 10
-    host: str = ""
-
-
-class CommandStep(Value, frozen=True, tag="command", tag_field="step"):
-    """A program that must end as said; arguments are templates."""
-
-    argv: tuple[str, ...]
-    exit: int = 0
-    contains: str | None = None
-    timeout_seconds: int = 60
-    host: str = ""
-
-
-class PytestStep(Value, frozen=True, tag="pytest", tag_field="step"):
-    """Tests of the bundle that must all pass."""
-
-    path: str
-    select: str = ""
-    timeout_seconds: int = 600
-
-
-class PlaybookStep(Value, frozen=True, tag="playbook", tag_field="step"):
-    """A playbook of the bundle that must succeed on the environment's hosts."""
-
-    path: str
-
-
-Step: TypeAlias = HttpStep | CommandStep | PytestStep | PlaybookStep
-
-
 class Case(Value, frozen=True):
     """Steps that show whether a criterion is met."""
 
@@ -83,6 +68,13 @@ class Case(Value, frozen=True):
     criterion: str
     title: str
     steps: tuple[Step, ...]
+    after: tuple[str, ...] = ()
+    """Cases that must have passed before this one begins."""
+    alone: bool = False
+    """Nothing else runs meanwhile."""
+    repeat: int = 1
+    timeout_seconds: int = 0
+    """For all its steps and repetitions together; 0 is no limit."""
 
 
 class Plan(Value, frozen=True):
@@ -95,10 +87,38 @@ class Plan(Value, frozen=True):
     files: tuple[ReleaseFile, ...]
     """Every file that a run may use, paths relative to the plan's file; sorted."""
     format: Literal["otapgate-test-plan/1"] = "otapgate-test-plan/1"
+    parallel: int = 1
+    """How many cases run at once."""
+    timeout_seconds: int = 0
+    """For the whole run; 0 is no limit."""
 
     def encoded(self) -> bytes:
-        """Canonical JSON."""
-        return canonical.encode(msgspec.to_builtins(self, str_keys=True))
+        """Canonical JSON. What came to the format later is left out where it says nothing,
+        so that a plan which doesn't use it keeps the digest it had."""
+        plain = _lean(msgspec.to_builtins(self, str_keys=True), parallel=1, timeout_seconds=0)
+        for case in plain["cases"]:
+            _lean(case, after=(), alone=False, repeat=1, timeout_seconds=0)
+            for step in case["steps"]:
+                _lean(step, load=None, testinfra=False)
+        return canonical.encode(plain)
+
+    def questions(self) -> tuple[ManualStep, ...]:
+        """What people are asked, in the order of the plan."""
+        return tuple(
+            step for case in self.cases for step in case.steps if isinstance(step, ManualStep)
+        )
+
+    def attached(self) -> tuple[str, ...]:
+        """Names of the reports that are handed in with a run."""
+        names = (s.attach for c in self.cases for s in c.steps if isinstance(s, JunitStep))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _lean(plain: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    for key, default in defaults.items():
+        if plain.get(key, ...) == default and type(plain[key]) is type(default):
+            del plain[key]
+    return plain
 
 
 class RegisteredPlan(Value, frozen=True):

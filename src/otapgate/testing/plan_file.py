@@ -6,23 +6,14 @@ at start, because pydantic takes its time to load.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from otapgate.i18n import _
 from otapgate.landscape.model import TestKind
 from otapgate.landscape.sentences import Wrong
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Text = Annotated[str, Field(min_length=1)]
-Seconds = Annotated[int, Field(ge=1, le=24 * 3600)]
-
-
-class Form(BaseModel):
-    """Base: unknown keys are errors, values don't change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from otapgate.testing.step_forms import Form, Name, Seconds, StepForm, Text
 
 
 class CriterionForm(Form):
@@ -31,86 +22,6 @@ class CriterionForm(Form):
     id: Name = Field(description="The name by which cases refer to it.")
     kind: TestKind = Field(description="What it is about; the policy asks for kinds (CH05-04).")
     text: Text = Field(description="What must be so, in a sentence.")
-
-
-class HttpForm(Form):
-    """An address that must answer as said."""
-
-    url: Text = Field(description="A template over the environment's variables.")
-    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"] = Field(
-        default="GET", description="How it is asked."
-    )
-    headers: dict[str, str] = Field(default={}, description="Headers of the request.")
-    body: str = Field(default="", description="What is sent along.")
-    status: Annotated[int, Field(ge=100, le=599)] = Field(
-        default=200, description="The status that it must answer with."
-    )
-    contains: Text | None = Field(
-        default=None, description="What must stand somewhere in the answer."
-    )
-    json_: dict[str, Any] | None = Field(
-        default=None,
-        alias="json",
-        description="Path in the answer (result.0.name) to its value, a template too.",
-    )
-    budget_ms: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="The percentile of the answers takes at most this long."
-    )
-    repeat: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=1, description="How many times it is asked, one after another."
-    )
-    percentile: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=95, description="How many in a hundred answers must be within budget_ms."
-    )
-    timeout_seconds: Seconds = Field(default=10, description="How long one answer may take.")
-    host: str = Field(default="", description="Whose variables the templates see besides.")
-
-
-class CommandForm(Form):
-    """A program that must end as said; arguments are a list, there is no shell."""
-
-    argv: Annotated[list[Text], Field(min_length=1)] = Field(
-        description="The program and its arguments, templates."
-    )
-    exit: Annotated[int, Field(ge=0, le=255)] = Field(
-        default=0, description="The exit code that it must end with."
-    )
-    contains: Text | None = Field(
-        default=None, description="What must stand somewhere in its output."
-    )
-    timeout_seconds: Seconds = Field(default=60, description="How long it may take.")
-    host: str = Field(default="", description="Whose variables the templates see besides.")
-
-
-class PytestForm(Form):
-    """Tests that must all pass."""
-
-    path: Text = Field(description="File or folder, relative to the plan's file.")
-    select: str = Field(default="", description="As pytest's -k.")
-    timeout_seconds: Seconds = Field(default=600, description="How long all of them may take.")
-
-
-class StepForm(Form):
-    """One thing to do: exactly one of these."""
-
-    http: HttpForm | None = Field(default=None, description="Ask an address.")
-    command: CommandForm | None = Field(default=None, description="Run a program.")
-    pytest: PytestForm | None = Field(default=None, description="Run tests in Python.")
-    playbook: Text | None = Field(
-        default=None, description="A playbook, relative to the plan's file."
-    )
-
-    @model_validator(mode="after")
-    def _one(self) -> StepForm:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise Wrong(
-                _(
-                    "A step is exactly one of http, command, pytest and playbook; this is {n}."
-                ).format(n=len(given)),
-                remedy=_("Write each of them as a step of its own, beginning with '- '."),
-            )
-        return self
 
 
 class CaseForm(Form):
@@ -122,6 +33,26 @@ class CaseForm(Form):
     steps: Annotated[list[StepForm], Field(min_length=1)] = Field(
         description="What is done, in this order; the first that fails fails the case."
     )
+    after: tuple[Name, ...] = Field(
+        default=(), description="Cases that must have passed before this one begins."
+    )
+    alone: bool = Field(default=False, description="No other case runs meanwhile.")
+    repeat: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1, description="How many times; where the outcomes differ it is flaky and fails."
+    )
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="How long all its steps and repetitions may take together."
+    )
+
+    @model_validator(mode="after")
+    def _asked_once(self) -> CaseForm:
+        if self.repeat > 1 and any(step.manual is not None for step in self.steps):
+            raise Wrong(
+                _("A person is asked once: a case with a manual step isn't repeated."),
+                "repeat",
+                remedy=_("Leave repeat out, or put the manual step in a case of its own."),
+            )
+        return self
 
 
 class PlanFileModel(Form):
@@ -137,6 +68,12 @@ class PlanFileModel(Form):
         default=(),
         description="Other files and folders that the steps need, relative to this file.",
     )
+    parallel: Annotated[int, Field(ge=1, le=32)] = Field(
+        default=1, description="How many cases run at once."
+    )
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="How long the whole run may take."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> PlanFileModel:
@@ -151,6 +88,14 @@ class PlanFileModel(Form):
             if case.id in seen:
                 raise _twice(case.id, "cases", index)
             seen.add(case.id)
+        asked: set[str] = set()
+        for index, case in enumerate(self.cases):
+            for place, step in enumerate(case.steps):
+                if step.manual is None:
+                    continue
+                if step.manual.id in asked:
+                    raise _twice(step.manual.id, "cases", index, "steps", place, "manual")
+                asked.add(step.manual.id)
         return self
 
 

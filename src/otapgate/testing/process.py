@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import select
 import signal
+import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from otapgate.i18n import why
+from otapgate.testing import leash
+from otapgate.testing.limits import Stop
 
 KEPT = 256 * 1024
 """Bytes of output that are held: this much from the beginning, this much from the end."""
@@ -44,55 +50,90 @@ def carry_out(
     environment: Mapping[str, str],
     seconds: float,
     margin: int = 0,
+    stop: Stop | None = None,
 ) -> Ended:
-    """Run `argv` in `folder` with exactly `environment`, for at most `seconds`.
+    """Run `argv` in `folder` with exactly `environment`, for at most `seconds`, or until
+    `stop` is asked.
 
-    Its process group is killed at the end in every case, also on Ctrl-C, so nothing of
-    it runs on. Where output is left out, `margin` bytes on both sides of the gap are
-    thrown away too, so that a secret of that length can't be cut in half there.
+    All that comes of it is killed at the end in every case, daemons too, also on Ctrl-C
+    and when otapgate itself is killed (`leash`). Where output is left out, `margin` bytes
+    on both sides of the gap are thrown away too, so that a secret of that length can't be
+    cut in half there.
     """
     held = _Held()
+    ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            list(argv),
+            [sys.executable, "-I", "-S", str(Path(leash.__file__)), str(theirs.fileno()), *argv],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(theirs.fileno(),),
         )
     except (OSError, ValueError) as error:
+        ours.close()
         held.release()
         reason = why(error)
         return Ended(None, "", reason=reason or type(error).__name__)
+    finally:
+        theirs.close()
     assert process.stdout is not None
     kept = _Kept()
     reader = threading.Thread(target=kept.read, args=(process.stdout,), daemon=True)
-    late = True
+    early = False
+    said: dict[str, Any] = {}
     try:
         reader.start()
         held.release()
-        late = not _ended_within(process.pid, seconds)
+        early = _ended_within(ours, seconds, stop)
     finally:
-        # The group is killed before its leader is waited for: until then nobody else
-        # can have got the number.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        said = _end(ours, process)
         reader.join(5)
         if not reader.is_alive():
             process.stdout.close()
-    text = kept.text(margin)
-    return Ended(process.returncode, text, late, reader.is_alive(), cut=kept.cut)
+    output = kept.text(margin)
+    if said.get("failed") is not None:
+        failed = OSError(said["failed"], os.strerror(said["failed"]))
+        return Ended(None, output, reason=why(failed))
+    lingering = reader.is_alive() or bool(said.get("left", True))
+    code = said.get("exit")
+    ended = code if code is not None else -signal.SIGKILL
+    return Ended(ended, output, not early, lingering, cut=kept.cut)
 
 
-def _ended_within(pid: int, seconds: float) -> bool:
-    descriptor = os.pidfd_open(pid)
+def _ended_within(channel: socket.socket, seconds: float, stop: Stop | None) -> bool:
+    waiting = select.poll()  # and not select, which knows no descriptor above 1023
+    waiting.register(channel, select.POLLIN)
+    if stop is not None:
+        waiting.register(stop.descriptor, select.POLLIN)
+    timeout = None if seconds == float("inf") else math.ceil(seconds * 1000)
+    return channel.fileno() in {descriptor for descriptor, _event in waiting.poll(timeout)}
+
+
+def _end(channel: socket.socket, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Have the leash kill what is left, and hear how the program ended."""
+    said = b""
     try:
-        return bool(select.select([descriptor], [], [], seconds)[0])
+        with contextlib.suppress(OSError):
+            channel.shutdown(socket.SHUT_WR)
+        channel.settimeout(leash.PATIENCE_SECONDS + 5)
+        with contextlib.suppress(OSError):
+            while chunk := channel.recv(4096):
+                said += chunk
     finally:
-        os.close(descriptor)
+        channel.close()
+        # Until its leader is waited for, nobody else can have got the group's number.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class _Held:

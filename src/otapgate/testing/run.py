@@ -21,19 +21,23 @@ from otapgate.ledger.predicates import CaseOutcome, Outcome
 from otapgate.release.manifest import Manifest
 from otapgate.release.store import Store
 from otapgate.secrets_filter import SecretsFilter
-from otapgate.testing.evidence import shorten
-from otapgate.testing.plan import Case, RegisteredPlan
-from otapgate.testing.steps import (
-    Attempt,
+from otapgate.testing.answers import Answer
+from otapgate.testing.bench import (
     Bench,
+    Hands,
     PlaybookOutcome,
     PlaybookResult,
     PlaybookRunner,
-    attempt,
     bench,
 )
+from otapgate.testing.evidence import Attempt
+from otapgate.testing.limits import Limit
+from otapgate.testing.plan import Case, ManualStep, RegisteredPlan
+from otapgate.testing.schedule import Crew, following
+from otapgate.testing.steps import attempt
 
 __all__ = [
+    "Hands",
     "Interrupted",
     "PlaybookOutcome",
     "PlaybookResult",
@@ -70,16 +74,17 @@ def run(
     environment: Environment,
     workdir: Path,
     store: Store,
-    ansible: PlaybookRunner | None = None,
+    hands: Hands | None = None,
     on_case: Callable[[CaseOutcome, str], None] | None = None,
     secrets: Sequence[str] = (),
 ) -> RunResult:
     """Carry out every case of `plan` on the release that runs in `environment`.
 
     `workdir` is an existing private folder; what is unpacked there is removed. `on_case`
-    hears each outcome with its message as it comes. `secrets` are values that must not
-    be in messages or evidence. Raises BadInput when the plan is another application's,
-    Integrity when the bundle in the store is damaged, and Interrupted on Ctrl-C.
+    hears each outcome with its message, in the order of the plan, from this thread.
+    `secrets` are values that must not be in messages or evidence. Raises BadInput when the
+    plan is another application's, Integrity when the bundle in the store is damaged, and
+    Interrupted on Ctrl-C.
     """
     if plan.app != manifest.app:
         raise BadInput(
@@ -88,32 +93,13 @@ def run(
                 plan=plan.name, app=plan.app, release=manifest.name
             ),
         )
-    with bench(plan, manifest, environment, workdir, store) as place:
-        place.ansible = ansible
+    with bench(plan, manifest, environment, workdir, store, hands or Hands()) as place:
         mask = SecretsFilter(secrets)
-        place.margin = mask.longest
-        records: list[_Record] = []
-        interrupted = False
-        for case in plan.plan.cases:
-            record = _Record(case, plan.kind(case))
-            records.append(record)
-            if interrupted:
-                record.message = _("Not carried out: the run was interrupted.")
-            else:
-                try:
-                    _case(record, place, mask)
-                except KeyboardInterrupt:
-                    interrupted = True
-                    record.outcome = "failed"
-                    record.message = _("Interrupted.")
-            if on_case is not None:
-                # A second Ctrl-C, or a full pipe, mustn't cost us the evidence.
-                try:
-                    on_case(record.told, record.message)
-                except KeyboardInterrupt:
-                    interrupted = True
-    result = _result(plan, manifest, environment, records, store)
-    if interrupted:
+        place.margin, place.mask = mask.longest, mask
+        going = _Going(plan, place, on_case)
+        going.carry_out()
+    result = _result(plan, manifest, environment, going.records, store)
+    if going.interrupted:
         raise Interrupted(result)
     return result
 
@@ -125,33 +111,167 @@ class _Record:
     case: Case
     kind: TestKind
     outcome: Literal["passed", "failed", "skipped"] = "skipped"
+    reason: Literal["", "flaky"] = ""
     message: str = ""
     milliseconds: int = 0
     steps: list[Attempt] = field(default_factory=list)
+    done: bool = False
 
     @property
     def told(self) -> CaseOutcome:
         return CaseOutcome(
-            self.case.id, self.case.criterion, self.kind, self.outcome, self.milliseconds
-        )
+            self.case.id, self.case.criterion, self.kind, self.outcome, self.milliseconds,
+            self.reason,
+        )  # fmt: skip
 
 
-def _case(record: _Record, place: Bench, mask: SecretsFilter) -> None:
-    """Steps in order, until one fails."""
+class _Going:
+    """A run under way: cases have threads, and everything is decided and told in one."""
+
+    def __init__(
+        self,
+        plan: RegisteredPlan,
+        place: Bench,
+        on_case: Callable[[CaseOutcome, str], None] | None,
+    ) -> None:
+        self.plan = plan.plan
+        self.place = place
+        self.records = [_Record(case, plan.kind(case)) for case in self.plan.cases]
+        self.interrupted = False
+        self._by_id = {record.case.id: record for record in self.records}
+        self._on_case = on_case
+        self._told = 0
+        self._running: list[Case] = []
+        self._crew = Crew()
+        self._limit = Limit().within(self.plan.timeout_seconds, "plan")
+        place.ask = self._crew.ask
+
+    def carry_out(self) -> None:
+        """All cases; Ctrl-C stops what runs and leaves out the rest."""
+        try:
+            while not all(record.done for record in self.records):
+                try:
+                    self._go_on()
+                except KeyboardInterrupt:
+                    self._interrupt()
+        finally:
+            self._limit.stop.ask()
+            while self._running:  # nothing of a case may outlive its run
+                try:
+                    self._hear()
+                except KeyboardInterrupt:
+                    continue
+            self._limit.stop.close()
+        self._tell()
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self._limit.stop.ask()
+
+    def _go_on(self) -> None:
+        passed = {r.case.id: r.outcome == "passed" for r in self.records if r.done}
+        found = following(self.plan.cases, passed, self._running, self.plan.parallel)
+        for case, before in found.skip:
+            said = _("Not carried out: it comes after {case}, which didn't pass.")
+            self._skip(case, said.format(case=before))
+        if self._limit.over:
+            said = _("Not carried out: {reason}.").format(reason=self._limit.why())
+            for record in self.records:
+                if not record.done and record.case not in self._running:
+                    self._skip(record.case, said)
+        elif not (found.begin or found.skip or self._running):
+            for record in self.records:  # only in a plan that otapgate didn't make
+                if not record.done:
+                    self._skip(record.case, _("Not carried out: it waits for itself."))
+        else:
+            for case in found.begin:
+                self._running.append(case)
+                self._crew.begin(case, self._work)
+        self._tell()
+        if self._running:
+            self._hear()
+
+    def _work(self, case: Case) -> None:
+        _case(self._by_id[case.id], self.place, self._limit)
+
+    def _skip(self, case: Case, message: str) -> None:
+        record = self._by_id[case.id]
+        record.message, record.done = message, True
+
+    def _hear(self) -> None:
+        """Wait for a case to end, or to have a question."""
+        what, about = self._crew.hear(self._running)
+        if what == "ended":
+            if about in self._running:
+                self._running.remove(about)
+            record = self._by_id[about.id]
+            if self._limit.stop.asked and record.outcome != "passed":
+                record.outcome, record.message = "failed", _("Interrupted.")
+            record.done = True
+            return
+        question, reply = about
+        answer: Answer | None = None
+        try:
+            answer = self._answer(question)
+        finally:
+            reply.put(answer)
+
+    def _answer(self, question: ManualStep) -> Answer | None:
+        ask = self.place.hands.ask
+        return None if ask is None or self._limit.over else ask(question)
+
+    def _tell(self) -> None:
+        """Hand on what has ended, in the order of the plan."""
+        while self._told < len(self.records) and self.records[self._told].done:
+            record = self.records[self._told]
+            self._told += 1
+            if self._on_case is not None:
+                # A second Ctrl-C, or a full pipe, mustn't cost us the evidence.
+                try:
+                    self._on_case(record.told, record.message)
+                except KeyboardInterrupt:
+                    self._interrupt()
+
+
+def _case(record: _Record, place: Bench, limit: Limit) -> None:
+    """All repetitions of a case. Those that come out differently show that it is flaky,
+    which is a failure: nobody knows then what a pass means."""
     begin = time.perf_counter()
+    case = record.case
     record.outcome = "failed"
+    limit = limit.within(case.timeout_seconds, "case")
+    outcomes: list[bool] = []
+    complaint = ""
     try:
-        for step in record.case.steps:
-            started = time.perf_counter()
-            done = attempt(step, place)
-            done.milliseconds = _since(started)
-            done.message = shorten(mask(done.message), 2000)
-            done.output = shorten(mask(done.output))
-            record.steps.append(done)
-            record.message = done.message
-            if not done.ok:
+        for number in range(1, case.repeat + 1):
+            with place.room(f"{case.id}-{number}", limit) as room:
+                well = True
+                for step in case.steps:
+                    started = time.perf_counter()
+                    done = attempt(step, room)
+                    done.milliseconds = _since(started)
+                    done.repetition = number
+                    done.clean(place.mask)
+                    record.steps.append(done)
+                    record.message = done.message
+                    well = done.ok
+                    if not well:
+                        complaint = complaint or done.message
+                        break
+            outcomes.append(well)
+            if limit.over and not well:
                 return
-        record.outcome = "passed"
+        if len(set(outcomes)) > 1:
+            record.reason = "flaky"
+            record.message = _("Flaky: {n} of {total} repetitions passed. {message}").format(
+                n=sum(outcomes), total=len(outcomes), message=complaint
+            )
+        elif outcomes[0]:
+            record.outcome = "passed"
+    except Exception as error:  # the room can't be made: a full disk fails the case
+        record.message = _("The case could not be carried out: {reason}.").format(
+            reason=f"{type(error).__name__}: {error}"
+        )
     finally:
         record.milliseconds = _since(begin)
 
@@ -184,19 +304,13 @@ def _result(
                 "outcome": record.outcome,
                 "milliseconds": record.milliseconds,
                 "message": record.message,
-                "steps": [
-                    {
-                        "kind": step.kind,
-                        "ok": step.ok,
-                        "message": step.message,
-                        "milliseconds": step.milliseconds,
-                        "output": step.output,
-                    }
-                    for step in record.steps
-                ],
+                "steps": [step.as_json() for step in record.steps],
+                **({"reason": record.reason} if record.reason else {}),
+                **({"repetitions": record.case.repeat} if record.case.repeat > 1 else {}),
             }
             for record in records
         ],
+        "objects": sorted({x for r in records for step in r.steps for x in step.objects}),
     }
     return RunResult(
         outcome=outcome,

@@ -18,18 +18,16 @@ from otapgate.release import collect, paths
 from otapgate.release.collect import Source
 from otapgate.testing.plan import (
     Case,
-    CommandStep,
-    HttpStep,
     Plan,
     PlanCriterion,
     PlaybookStep,
-    PytestStep,
     Step,
 )
 
 if TYPE_CHECKING:
     from otapgate.landscape.yaml_positions import Document
     from otapgate.testing.plan_file import CaseForm, PlanFileModel
+    from otapgate.testing.step_forms import StepForm
 
 Loc: TypeAlias = tuple[str | int, ...]
 
@@ -59,6 +57,8 @@ def survey(
             if step.pytest is not None:
                 sources.add(step.pytest.path, (*loc, "pytest", "path"))
                 sources.conftests(step.pytest.path)
+            if step.security is not None and step.security.tls and step.security.tls.ca:
+                sources.add(step.security.tls.ca, (*loc, "security", "tls", "ca"), file=True)
     sources.forgotten(form)
     plan = Plan(
         plan=form.plan,
@@ -66,6 +66,8 @@ def survey(
         criteria=tuple(PlanCriterion(c.id, c.kind, c.text) for c in form.criteria),
         cases=tuple(_case(case) for case in form.cases),
         files=(),
+        parallel=form.parallel,
+        timeout_seconds=form.timeout_seconds or 0,
     )
     files = [sources.found[name] for name in sorted(sources.found)]
     problems += [
@@ -78,21 +80,41 @@ def survey(
 
 
 def _case(form: CaseForm) -> Case:
-    steps: list[Step] = []
-    for step in form.steps:
-        if step.playbook is not None:
-            steps.append(PlaybookStep(_tidy(step.playbook)))
-        elif step.http is not None:
-            plain = step.http.model_dump(mode="json", by_alias=True)
-            steps.append(msgspec.convert({**plain, "step": "http"}, HttpStep))
-        elif step.command is not None:
-            plain = step.command.model_dump(mode="json")
-            steps.append(msgspec.convert({**plain, "step": "command"}, CommandStep))
-        elif step.pytest is not None:
-            plain = step.pytest.model_dump(mode="json")
-            plain["path"] = _tidy(plain["path"])
-            steps.append(msgspec.convert({**plain, "step": "pytest"}, PytestStep))
-    return Case(form.id, form.criterion, form.title, tuple(steps))
+    return Case(
+        form.id,
+        form.criterion,
+        form.title,
+        tuple(_step(step) for step in form.steps),
+        form.after,
+        form.alone,
+        form.repeat,
+        form.timeout_seconds or 0,
+    )
+
+
+def _step(form: StepForm) -> Step:
+    if form.playbook is not None:
+        return PlaybookStep(_tidy(form.playbook))
+    kind = next(name for name in type(form).model_fields if getattr(form, name) is not None)
+    plain = getattr(form, kind).model_dump(mode="json", by_alias=True)
+    if form.http is not None and form.http.load is not None:
+        load = form.http.load
+        plain["load"] = {
+            "requests": load.requests,
+            "concurrency": load.concurrency,
+            "warm_up": load.warm_up,
+            "limits_ms": load.limits(),
+            "errors_percent": load.errors_percent,
+        }
+    elif form.pytest is not None:
+        plain["path"] = _tidy(plain["path"])
+    elif form.junit is not None:
+        plain["attach"] = plain["attach"] or ""
+        plain["skipped"] = plain["skipped"] == "allow"
+    elif form.security is not None and form.security.tls is not None:
+        plain["tls"]["ca"] = _tidy(plain["tls"]["ca"])
+    made: Step = msgspec.convert({**plain, "step": kind}, type=Step)
+    return made
 
 
 def _tidy(path: str) -> str:
@@ -125,10 +147,54 @@ def _links(form: PlanFileModel, document: Document) -> list[Problem]:
         for index, name in enumerate(known)
         if name not in covered
     ]
+    return [*problems, *_order(form, document)]
+
+
+def _order(form: PlanFileModel, document: Document) -> list[Problem]:
+    """Cases come after cases of the plan, and never, by a detour, after themselves."""
+    cases = {case.id: case.after for case in form.cases}
+    problems = []
+    for index, case in enumerate(form.cases):
+        for place, name in enumerate(case.after):
+            loc: Loc = ("cases", index, "after", place)
+            if name not in cases:
+                close = difflib.get_close_matches(name, cases, n=1)
+                problems.append(
+                    document.problem(
+                        _("There is no case '{name}' in this plan.").format(name=name),
+                        loc,
+                        _("Did you mean '{name}'?").format(name=close[0])
+                        if close
+                        else _("Choose one of: {names}.").format(names=", ".join(cases)),
+                    )
+                )
+            elif case.id in _before(name, cases):
+                problems.append(
+                    document.problem(
+                        _("'{case}' and '{name}' wait for each other.").format(
+                            case=case.id, name=name
+                        ),
+                        loc,
+                        _("Leave one of the two out."),
+                    )
+                )
     return problems
 
 
-_OURS = {"otapgate_environment", "otapgate_release", "hosts", "inventory_hostname"}
+def _before(name: str, cases: dict[str, tuple[str, ...]]) -> set[str]:
+    """The case and all that come before it, directly or not."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += cases.get(one, ())
+    return found
+
+
+_OURS = {"otapgate_environment", "otapgate_release", "otapgate_results", "hosts",
+         "inventory_hostname"}  # fmt: skip
 
 
 def _variables(root: Path, app: str) -> set[str] | None:
@@ -181,6 +247,23 @@ def _unknown(asked: set[str], known: set[str], app: str, document: Document, loc
     return problems
 
 
+def _texts(step: StepForm) -> Iterator[tuple[str, Loc]]:
+    """The templates of a step, each with where it stands."""
+    if step.http is not None:
+        yield from [(step.http.url, ("http", "url")), (step.http.body, ("http", "body"))]
+        yield from ((v, ("http", "headers", k)) for k, v in step.http.headers.items())
+        yield step.http.contains or "", ("http", "contains")
+        yield from ((v, ("http", "json")) for v in _strings(step.http.json_ or {}))
+    elif step.command is not None:
+        yield from ((v, ("command", "argv", i)) for i, v in enumerate(step.command.argv))
+        yield step.command.contains or "", ("command", "contains")
+    elif step.manual is not None:
+        yield step.manual.question, ("manual", "question")
+        yield step.manual.instructions, ("manual", "instructions")
+    elif step.security is not None:
+        yield step.security.url, ("security", "url")
+
+
 def _templates(form: PlanFileModel, document: Document, known: set[str] | None) -> list[Problem]:
     """Templates that can't be read, and of which a variable isn't among the known ones."""
     from otapgate.testing import template
@@ -188,15 +271,7 @@ def _templates(form: PlanFileModel, document: Document, known: set[str] | None) 
     problems = []
     for number, case in enumerate(form.cases):
         for index, step in enumerate(case.steps):
-            texts: list[tuple[str, Loc]] = []
-            if step.http is not None:
-                texts = [(step.http.url, ("http", "url")), (step.http.body, ("http", "body"))]
-                texts += [(v, ("http", "headers", k)) for k, v in step.http.headers.items()]
-                texts.append((step.http.contains or "", ("http", "contains")))
-                texts += [(v, ("http", "json")) for v in _strings(step.http.json_ or {})]
-            elif step.command is not None:
-                texts = [(v, ("command", "argv", i)) for i, v in enumerate(step.command.argv)]
-                texts.append((step.command.contains or "", ("command", "contains")))
+            texts = list(_texts(step))
             for text, below in texts:
                 if known is not None:
                     loc: Loc = ("cases", number, "steps", index, *below)

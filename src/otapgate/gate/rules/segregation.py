@@ -12,6 +12,7 @@ from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap, Remedy
 from otapgate.gate.registry import rule, to_production
 from otapgate.gate.rules.testing import covering_run
+from otapgate.gate.waivers import held_back, unlapsed
 from otapgate.i18n import N_
 from otapgate.landscape.model import Role
 
@@ -138,6 +139,30 @@ def acceptor_promotes(facts: Facts) -> Iterator[Gap]:
             remedy=_others(facts, acceptors | facts.release.builders),
             release=facts.release.name,
         )
+
+
+@rule("own-waiver", code="OG614", norms=["CH06-05"], severity="warn", hard=True, since=2)
+def own_waiver(facts: Facts) -> Iterator[Gap]:
+    """F14: who waives a finding is not the one it blocks.
+
+    A waiver by who built the release, asked for the change or promotes now counts for
+    nothing, and what it was for still stands in the way. The same holds, unsaid here, for
+    one signed in no other role than the one that has to mend the finding.
+    """
+    for waiver in unlapsed(facts):
+        if held_back(facts, waiver.by):
+            yield facts.gap(
+                N_("The waiver of {rule} comes from somebody whom it holds back; it counts for"
+                   " nothing (F14)."),
+                on=waiver.act.rule,
+                remedy=facts.by_role(
+                    f"otapgate waive {waiver.act.rule} {facts.release.name} --because TEXT"
+                    " --until DATE",
+                    "board",
+                    but=facts.release.builders | {waiver.by},
+                ),
+                rule=waiver.act.rule,
+            )  # fmt: skip
 
 
 @rule("owner-built", code="OG615", norms=["CH04-06", "CH06-05"], applies=to_production)
