@@ -88,7 +88,8 @@ class Application:
     def _place(self, host: str) -> None:
         script = (
             "set -e; rm -rf /srv/agenda /etc/cron.d/agenda /var/tmp/otapgate; mkdir -p /etc/cron.d"
-            " /srv/agenda/app; cd /srv/agenda; printf 1.0 > app/version; printf mode=old > settings;"
+            " /srv/agenda/app; cd /srv/agenda; printf 1.0 > app/version;"
+            " printf mode=old > settings;"
             ' chmod 640 settings; /usr/bin/python3 -c "import sqlite3; b = sqlite3.connect('
             f"'{BASE}'); b.execute('CREATE TABLE lesson (id INTEGER, name TEXT)');"
             ' b.execute(\\"INSERT INTO lesson VALUES (1, \'Biology\')\\"); b.commit()"'

@@ -94,7 +94,8 @@ def test_a_host_that_goes_away_in_the_middle_is_brought_back_later(own: Applicat
     hold.touch()
     waiting = deploy().replace(
         "    - name: Job\n",
-        "    - name: Wait\n      delegate_to: localhost\n      become: false\n      run_once: true\n"
+        "    - name: Wait\n      delegate_to: localhost\n      become: false\n"
+        "      run_once: true\n"
         f"      shell: 'touch {own.folder}/waits; while [ -e {hold} ]; do sleep 0.1; done'\n"
         "    - name: Job\n",
     )
