@@ -47,11 +47,13 @@ $(STAMPS)/wheels: $(STAMPS)/demo playbooks/tryton/requirements-7.6.txt playbooks
 	@$(BIN)/python -m otapgate.demo.wheels playbooks/tryton/requirements-7.6.txt playbooks/tryton/requirements-8.0.txt
 	@touch $@
 
-# What the hosts of the lab have installed, unpacked and not installed here.
+# What the hosts of the lab have installed, and OpenSSH's imitation of a security key:
+# unpacked and not installed here.
 LAB_PACKAGES := openssh-server nftables iproute2 sudo python3 uidmap postgresql mariadb-server
 $(STAMPS)/lab: $(STAMPS)/demo Makefile
 	@echo "fetching what the lab needs (once)"
 	@tools/debian-packages $(LAB_PACKAGES) >/dev/null
+	@tools/security-key >/dev/null
 	@touch $@
 
 dev: $(STAMPS)/dev
