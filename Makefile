@@ -15,12 +15,13 @@ export LC_ALL := C.UTF-8
 export LANG := C.UTF-8
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-stop test test-all coverage lint bench lock locale docs clean dev
+.PHONY: help demo demo-stop test test-all crash-campaign coverage lint bench lock locale docs clean dev
 
 help:
 	@echo "make demo      the main story, end to end, in ./$(DEMO)"
 	@echo "make test      all tests but the exhaustive ones"
 	@echo "make test-all  the exhaustive ones too"
+	@echo "make crash-campaign  kill -9 and lost disks at every step of a promotion"
 	@echo "make lint      style, types, imports, translations, generated pages"
 	@echo "make bench     speed, as ratios"
 	@echo "make docs      generate the reference;  make locale: update translations"
@@ -74,6 +75,10 @@ test: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/lab
 
 test-all: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/lab
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(PYTEST)
+
+# CAMPAIGN="--scene promote --every 10" tries some. Disks are tried as root only.
+crash-campaign: $(STAMPS)/dev
+	@$(BIN)/python -m tests.campaign $(CAMPAIGN)
 
 # Every branch of the gate and the ledger is run by a test.
 coverage: $(STAMPS)/dev

@@ -22,6 +22,7 @@ from otapgate.execution.journal import Journal
 from otapgate.execution.lock import EnvironmentLock, holder, lock_path, tether_path
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion, run_state
+from otapgate.execution.rehearsal import rehearse
 
 pytestmark = pytest.mark.slow
 
@@ -218,7 +219,7 @@ def test_a_killed_rollback_is_gone_on_with(stage: Stage) -> None:
     assert stage.answer() == "1.0 3"
 
 
-@pytest.mark.parametrize("act", ["run", "go_back"])
+@pytest.mark.parametrize("act", ["run", "go_back", "rehearse"])
 def test_a_disk_that_fails_leaves_a_run_that_is_unfinished(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, act: str
 ) -> None:
@@ -231,7 +232,7 @@ def test_a_disk_that_fails_leaves_a_run_that_is_unfinished(
 
     with monkeypatch.context() as patch:
         patch.setattr("otapgate.execution.runner._output_path", full)
-        result = getattr(Promotion(plan), act)()
+        result = rehearse(plan) if act == "rehearse" else getattr(Promotion(plan), act)()
     assert (result.outcome, result.code) == ("unfinished", "run-unwritable")
     assert "No space left on device" in result.message
     assert Promotion(plan).go_back().outcome == "rolled-back"

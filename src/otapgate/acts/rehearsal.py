@@ -55,11 +55,12 @@ def rehearse(
             runs.guard(plan, with_previous=True)
             result = carry_out(plan, faults)
         if result.outcome == "unfinished":
+            said = _("Interrupted. {environment} may be half-way between two releases.").format(
+                environment=environment.name
+            )
             raise errors.Failed(
                 "rehearsal-unfinished",
-                _("Interrupted. {environment} may be half-way between two releases.").format(
-                    environment=environment.name
-                ),
+                said if result.code == "cancelled" else f"{result.message} {said}",
                 remedy=f"otapgate rollback {environment.name}",
             )
         if result.clean:

@@ -40,12 +40,14 @@ def environment_now(workspace: Workspace, name: str, street: str | None = None) 
 
 @contextmanager
 def held(workspace: Workspace, environment: Environment, command: str) -> Iterator[State]:
-    """The environment locked for `command`, and the ledger verified from its first entry.
-    Raises Busy (locked), Integrity."""
+    """The environment locked for `command`, the ledger verified from its first entry, and
+    what killed commands left there removed. Raises Busy (locked), Integrity."""
     from otapgate.execution.lock import EnvironmentLock
 
     with EnvironmentLock(workspace.root, environment.name, command, workspace.now().tzinfo):
-        yield workspace.verified()
+        state = workspace.verified()
+        _sweep(workspace, environment)
+        yield state
 
 
 def accepted(workspace: Workspace, environment: Environment) -> None:
@@ -180,11 +182,16 @@ def planned(
     """Everything a run needs, releases unpacked from the store and verified; `previous`
     is the digest of the release to go back to. Raises Integrity."""
     from otapgate.execution.plan import Plan
+    from otapgate.execution.steps import stopped_by
     from otapgate.release.manifest import Manifest
     from otapgate.release.unpack import remove, unpack
 
     folder = run_folder(workspace, run_id)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / _WHERE).write_text(environment.name, encoding="utf-8")
+    except OSError as error:
+        raise stopped_by(error, folder) from error
     trees: list[Path] = []
 
     def unpacked(digest: str, name: str) -> tuple[Manifest, Path]:
@@ -238,6 +245,42 @@ def forget(workspace: Workspace, run_id: str) -> None:
 
     with suppress(OSError):  # what stays costs room, nothing else
         remove(run_folder(workspace, run_id))
+
+
+_WHERE = "environment"
+"""Name of the file in a run's folder that says of which environment it is."""
+
+
+def _sweep(workspace: Workspace, environment: Environment) -> None:
+    """Remove what killed commands left in folders of runs, while the environment is locked:
+    runs that nothing can need any more, with the data in their snapshots, and unpacked
+    releases. A rehearsal's folder says that it is open, so that one stays."""
+    from otapgate.execution.journal import Journal
+
+    known = workspace.state.environment(environment.name)
+    needed = {known.running.by_act if known.running is not None else ""}
+    if known.unfinished is not None:
+        needed.add(known.unfinished.id)
+    folder = workspace.hidden / "runs"
+    for run in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(OSError, UnicodeDecodeError):
+            if (run / _WHERE).read_text("utf-8") != environment.name:
+                continue
+            rehearsed = run.name.startswith("rehearsal-") and Journal(run).exists()
+            if run.name in needed or rehearsed:
+                _clear(run)
+            else:
+                forget(workspace, run.name)
+
+
+def _clear(run: Path) -> None:
+    """Remove what a command needs only while it works."""
+    from otapgate.release.unpack import remove
+
+    for name in ("release", "previous", "ansible"):
+        remove(run / name)
+    for partial in run.glob(".*.partial"):
+        remove(partial)
 
 
 def prune(workspace: Workspace, environment: Environment) -> None:

@@ -19,7 +19,7 @@ from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.run_state import PromotionResult
-from otapgate.execution.steps import StepFailed, Stopped
+from otapgate.execution.steps import StepFailed, Stopped, stopped_by
 from otapgate.i18n import _, ngettext
 from otapgate.ledger.predicates import RehearsalCase
 
@@ -52,8 +52,8 @@ def rehearse(plan: Plan, faults: str = "none") -> RehearsalResult:
         return _rehearsed(plan, promotion, faults)
     except (Stopped, KeyboardInterrupt):
         return _unfinished(promotion.unfinished())
-    except Failed as error:
-        return _unfinished(promotion.unfinished(error))
+    except (Failed, OSError) as error:
+        return _unfinished(promotion.unfinished(stopped_by(error, plan.run_dir)))
 
 
 def _rehearsed(plan: Plan, promotion: Promotion, faults: str) -> RehearsalResult:
