@@ -642,6 +642,17 @@ def test_a_rehearsal_is_asked_for_where_there_is_something_to_come_back_to():
     assert command(known, "OG401") == "otapgate rehearse agenda@2.0 --env agenda-A"
 
 
+def test_a_first_release_is_rehearsed_where_nothing_ran_before_it():
+    known = state()
+    _unrehearsed(known)
+    known.environments["agenda-P"].history.clear()
+    history = known.environments["agenda-T"].history
+    history.insert(0, msgspec.structs.replace(history[0], release=OLD))
+    assert command(known, "OG401") == "otapgate rollback agenda-A"
+    known.environments["agenda-A"].history.clear()
+    assert command(known, "OG401") == "otapgate rehearse agenda@2.0 --env agenda-A"
+
+
 @pytest.mark.parametrize(("founded", "threshold"), [(False, 2), (True, 1)])
 def test_a_lone_role_administrator_is_shown_until_mended(founded: bool, threshold: int):
     known = state()

@@ -218,7 +218,17 @@ def test_an_application_needs_a_name_that_is_safe(tmp_path: Path, app: str) -> N
 def test_a_release_of_ones_own_is_not_overwritten(tmp_path: Path) -> None:
     made(tmp_path / "l")
     scaffold.release_skeleton(tmp_path / "l", "portal", "agenda")
-    (tmp_path / "l/releases/portal/index.html").write_text("mine")
-    with pytest.raises(BadInput):
+    (tmp_path / "l/plans/portal.yml").write_text("mine")
+    with pytest.raises(BadInput) as caught:
         scaffold.release_skeleton(tmp_path / "l", "portal", "agenda")
-    assert (tmp_path / "l/releases/portal/index.html").read_text() == "mine"
+    assert [problem.where for problem in caught.value.problems] == ["plans/portal.yml"]
+    assert (tmp_path / "l/plans/portal.yml").read_text() == "mine"
+
+
+def test_an_application_that_is_there_already_gets_no_page(tmp_path: Path) -> None:
+    made(tmp_path / "l")
+    (tmp_path / "l/releases/portal").mkdir()
+    (tmp_path / "l/releases/portal/start.html").write_text("mine")
+    scaffold.release_skeleton(tmp_path / "l", "portal", "agenda")
+    assert [x.name for x in (tmp_path / "l/releases/portal").iterdir()] == ["start.html"]
+    assert (tmp_path / "l/releases/portal.yml").is_file()

@@ -407,7 +407,8 @@ def test_a_playbook_runs_from_the_bundle_by_the_given_runner(carry: Carry, tmp_p
     def ansible(playbook: Path, _stop: object) -> PlaybookResult:
         seen.append(playbook)
         ok = playbook.read_text() == "good\n"
-        return PlaybookResult(ok, "as it should" if ok else "it broke", b"PLAY [all]")
+        said = "as it should" if ok else f"It broke ({playbook}:1)"
+        return PlaybookResult(ok, said, b"PLAY [all]")
 
     result = carry(
         ["playbook: good.yml"],
@@ -416,7 +417,7 @@ def test_a_playbook_runs_from_the_bundle_by_the_given_runner(carry: Carry, tmp_p
         hands=Hands(ansible=ansible),
     )
     assert [case.outcome for case in result.cases] == ["passed", "failed"]
-    assert result.messages["c1"] == "it broke"
+    assert result.messages["c1"] == "It broke (bad.yml:1)"
     assert all(path.is_relative_to(tmp_path / "work") for path in seen)
 
 

@@ -88,7 +88,8 @@ def create(
 def release_skeleton(root: Path, app: str, street: str, language: str = "en") -> list[Path]:
     """Write a release file, playbooks and a test plan for `app`, and return the files.
 
-    They work as they are, for a folder of static files, and pass their checks. Raises
+    They work as they are, for a folder of static files, and pass their checks. Where that
+    folder holds files already, those are the application, and no page is made up. Raises
     BadInput: `name-invalid`, or `directory-occupied` when a file is in the way.
     """
     if not _APP.match(app):
@@ -100,9 +101,12 @@ def release_skeleton(root: Path, app: str, street: str, language: str = "en") ->
     values = {"APP": app, "STREET": _quoted(street), "LANGUAGE": language}
     texts = {
         f"releases/{app}.yml": _fill("release/release.yml", values, language),
-        f"releases/{app}/index.html": _fill("release/index.html", values, language),
         f"plans/{app}.yml": _fill("release/plans/plan.yml", values, language),
     }
+    own = root / "releases" / app
+    if not (own.is_dir() and any(own.iterdir())):
+        page = _fill("release/index.html", values, language)
+        texts[f"releases/{app}/index.html"] = page
     for name in _PLAYBOOKS:
         texts[f"playbooks/{app}/{name}.yml"] = _fill(
             f"release/playbooks/{name}.yml", values, language

@@ -70,4 +70,6 @@ def _playbook(step: PlaybookStep, room: Room) -> Attempt:
     if room.bench.hands.ansible is None:
         return Attempt("playbook", False, _("Playbooks can't be run here."))
     found = room.bench.play(path, room.limit)
-    return Attempt("playbook", found.ok, found.message, found.output.decode("utf-8", "replace"))
+    # as the plan's author knows the file; the copy that ran is gone by then
+    said = found.message.replace(f"{room.bench.bundle}/", "")
+    return Attempt("playbook", found.ok, said, found.output.decode("utf-8", "replace"))

@@ -26,7 +26,8 @@ def _remedy(facts: Facts) -> Remedy:
     if not fit:
         for environment in facts.tested_in:
             history = facts.state.environment(environment.name).history
-            if [r.release for r in history[-2:]] == [target, facts.release.digest]:
+            ran = [None, *(r.release for r in history)]  # before the first there was nothing
+            if ran[-2:] == [target, facts.release.digest]:
                 command = f"otapgate rollback {environment.name}"
                 return facts.by_role(command, "administrator")
     where = fit[0] if fit else facts.path[0]
