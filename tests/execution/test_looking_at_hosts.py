@@ -29,7 +29,8 @@ def environment() -> Environment:
 def carried(tmp_path: Path, environment: Environment, step: dict[str, object], **plan: object
             ) -> tuple[RunResult, dict[str, object]]:  # fmt: skip
     manifest = Manifest(
-        app="agenda", version="1", street="agenda", plans=("agenda",), variables={}, state=State(),
+        app="agenda", version="1", street="agenda", plans=("agenda",), state=State(),
+        variables={"user": "noor", "greeting": "weaker than the environment's"},
         installs=(), files=(),
     )  # fmt: skip
     folder = tmp_path / "plans"
@@ -41,6 +42,7 @@ def carried(tmp_path: Path, environment: Environment, step: dict[str, object], *
     }  # fmt: skip
     (folder / "agenda.yml").write_text(yaml.safe_dump(content))
     store = Store(tmp_path / "store")
+    secrets = {"word": "Geheim-123"}
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
     folder = tmp_path / "run"
@@ -48,8 +50,8 @@ def carried(tmp_path: Path, environment: Environment, step: dict[str, object], *
         bundle(tmp_path / "plans/agenda.yml", tmp_path, store),
         manifest=manifest, environment=environment, workdir=work, store=store,
         hands=Hands(
-            ansible=playbook_runner(tmp_path, environment, folder, {"word": "Geheim-123"}),
-            hosts=host_access(environment, folder, {"word": "Geheim-123"}),
+            ansible=playbook_runner(tmp_path, environment, folder, secrets, manifest.variables),
+            hosts=host_access(environment, folder, secrets, manifest.variables),
         ),
         secrets=["Geheim-123"],
     )  # fmt: skip
@@ -64,7 +66,7 @@ def test_every_host(host):
     assert host.check_output('echo seen') == 'seen'
     variables = host.ansible.get_variables()
     assert variables['greeting'] == 'hello' and variables['own'] == variables['inventory_hostname']
-    assert variables['word'] == 'Geheim-123'
+    assert variables['word'] == 'Geheim-123' and variables['user'] == 'noor'
 """
 
 
@@ -128,3 +130,22 @@ def test_a_playbook_is_stopped_with_its_case(tmp_path: Path, environment: Enviro
     result, _kept = carried(tmp_path, environment, {"playbook": "slow.yml"}, timeout_seconds=4)
     assert time.monotonic() - begin < 40
     assert "the case's time of 4 s was over" in result.messages["c"]
+
+
+SEEN = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.assert:
+        that: [user == 'noor', greeting == 'hello', word == 'Geheim-123']
+"""
+
+
+@pytest.mark.slow
+def test_a_plans_playbook_has_the_releases_variables_and_the_environments_before_them(
+    tmp_path: Path, environment: Environment
+) -> None:
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans/seen.yml").write_text(SEEN)
+    result, _kept = carried(tmp_path, environment, {"playbook": "seen.yml"})
+    assert result.outcome == "passed", result.messages

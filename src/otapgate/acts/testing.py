@@ -162,7 +162,9 @@ def run(
     run_id = given.resume or new_id("run")
     kept_in = _answers_file(workspace, run_id)
     answers = _answers(workspace, known_plan.plan, given, about, kept_in)
-    values = secret_values.read(workspace.root, environment)
+    deployed, values = (
+        manifest(workspace, release.digest), secret_values.read(workspace.root, environment)
+    )  # fmt: skip
     runs.forget(workspace, run_id)  # what a killed run left, that is resumed now
     folder = runs.run_folder(workspace, run_id)
     scratch = folder / "work"
@@ -182,13 +184,15 @@ def run(
         with EnvironmentLock(workspace.root, environment.name, command, zone):
             result = carry_out(
                 known_plan,
-                manifest=manifest(workspace, release.digest),
+                manifest=deployed,
                 environment=environment,
                 workdir=scratch,
                 store=workspace.store,
                 hands=Hands(
-                    ansible=playbook_runner(workspace.root, environment, folder, values),
-                    hosts=host_access(environment, folder, values),
+                    ansible=playbook_runner(
+                        workspace.root, environment, folder, values, deployed.variables
+                    ),
+                    hosts=host_access(environment, folder, values, deployed.variables),
                     attachments=given.attachments,
                     answers=dict(answers),
                     ask=asked if given.ask is not None else None,

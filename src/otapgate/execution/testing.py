@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from otapgate.execution import inventory
 from otapgate.execution.lock import tether_path
-from otapgate.execution.redirects import scan_playbooks
+from otapgate.execution.redirects import scan_playbooks, scan_variables
 from otapgate.execution.runner import Settings, prepare_scratch, run_playbooks, write_private
 from otapgate.landscape.model import Environment
 
@@ -33,20 +34,26 @@ def playbook_runner(
     environment: Environment,
     run_dir: Path,
     secrets: Mapping[str, str] | None = None,
+    release_variables: Mapping[str, Any] | None = None,
 ) -> Callable[[Path, Callable[[], bool]], Outcome]:
     """A function that runs one playbook on the environment's hosts, until its second
-    argument says to stop; `secrets` become extra variables. A playbook that could reach
-    other hosts isn't run."""
+    argument says to stop; `secrets` become extra variables, the release's are the weakest,
+    as in a promotion. A playbook that could reach other hosts isn't run."""
+    brought = release_variables or {}
     settings = Settings(
         environment=environment,
         run_dir=run_dir.absolute(),
         lock=tether_path(root.absolute(), environment.name),
+        release_variables=brought,
         secrets=secrets or {},
     )
 
     def run(playbook: Path, should_stop: Callable[[], bool]) -> Outcome:
         hosts = tuple(host.name for host in environment.hosts)
-        problems = scan_playbooks(playbook.parent, hosts, environment.name)
+        problems = [
+            *scan_playbooks(playbook.parent, hosts, environment.name),
+            *scan_variables(brought, "release.yml"),
+        ]
         if problems:
             said = "; ".join(f"{x.where}: {x.message}" for x in problems[:5])
             return Outcome(False, said, b"")
@@ -73,7 +80,10 @@ class Access:
 
 
 def host_access(
-    environment: Environment, run_dir: Path, secrets: Mapping[str, str] | None = None
+    environment: Environment,
+    run_dir: Path,
+    secrets: Mapping[str, str] | None = None,
+    release_variables: Mapping[str, Any] | None = None,
 ) -> Callable[[], AbstractContextManager[Access]]:
     """Makes, each time it is called, the inventory and settings with which playbooks reach
     the hosts too: nothing of the user's own configuration of Ansible or SSH counts. They are
@@ -82,6 +92,7 @@ def host_access(
         environment=environment,
         run_dir=run_dir.absolute(),
         lock=run_dir / "unused",
+        release_variables=release_variables or {},
     )
 
     @contextmanager
