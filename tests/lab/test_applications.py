@@ -39,7 +39,7 @@ def rehearsed(street: Street, release: Release, previous: Release, faults: str) 
     assert all(case["restored"] for case in said["cases"]), said
 
 
-def tested(street: Street, release: Release, plan: str) -> None:
+def passes_plan(street: Street, release: Release, plan: str) -> None:
     said = street.tested(release, plan)
     assert said["outcome"] == "passed", said
 
@@ -98,7 +98,7 @@ def test_radicale_is_upgraded_and_goes_back_with_its_calendars(radicale: Radical
     said = radicale.street.do(plan, "run")
     assert said["outcome"] == "succeeded", said
     assert radicale.version() == "3.5.10"
-    tested(radicale.street, radicale.new, "radicale")
+    passes_plan(radicale.street, radicale.new, "radicale")
     assert "Ouderavond 2" in radicale.ask("GET", "agenda/")
     assert radicale.ask("GET", "agenda/", user="rooster:wrong").endswith("401")
     # what is entered afterwards is lost, as the contract says
@@ -145,7 +145,7 @@ def test_a_website_by_a_role_is_renewed_and_goes_back(tmp_path: Path, host: Lab)
     assert "Content-Security-Policy: default-src 'self'" in made.page()
     assert "ouderavond" in made.page("agenda.html")
     host.rules.open("admin", "t1", Website.PORT)
-    tested(made.street, made.new, "website")
+    passes_plan(made.street, made.new, "website")
     said = made.street.do(plan, "go_back")
     assert (said["outcome"], said["left"]) == ("rolled-back", []), said
     assert "Versie 1.0" in made.page()
@@ -187,7 +187,7 @@ def test_a_schema_is_migrated_and_goes_back_with_its_rows(tmp_path: Path, host: 
     said = made.street.do(plan, "run")
     assert said["outcome"] == "succeeded", said
     assert made.sql("SELECT count(*) FROM appointment WHERE room = 'aula'") == "40"
-    tested(made.street, made.new, "agenda")
+    passes_plan(made.street, made.new, "agenda")
     made.sql("DELETE FROM appointment")
     said = made.street.do(plan, "go_back")
     assert (said["outcome"], said["left"]) == ("rolled-back", []), said
