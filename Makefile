@@ -53,11 +53,13 @@ $(STAMPS)/radicale: $(STAMPS)/demo $(RADICALE)
 	@$(BIN)/python -m otapgate.demo.wheels $(RADICALE)
 	@touch $@
 
-# What the hosts of the lab have installed, unpacked and not installed here.
+# What the hosts of the lab have installed, and OpenSSH's imitation of a security key:
+# unpacked and not installed here.
 LAB_PACKAGES := openssh-server nftables iproute2 sudo python3 uidmap postgresql mariadb-server nginx-light
 $(STAMPS)/lab: $(STAMPS)/demo Makefile
 	@echo "fetching what the lab needs (once)"
 	@tools/debian-packages $(LAB_PACKAGES) >/dev/null
+	@tools/security-key >/dev/null
 	@touch $@
 
 dev: $(STAMPS)/dev

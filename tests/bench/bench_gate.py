@@ -22,6 +22,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from years import School
 
+from otapgate.acts import folding as caching
 from otapgate.acts.gatekeeping import ask
 from otapgate.acts.status import status
 from otapgate.acts.workspace import Workspace
@@ -119,7 +120,7 @@ def deciding(school: School, count: int) -> None:
     copied, kept_again, shown = rounds(
         few,
         lambda: msgspec.json.decode(msgspec.json.encode(state), type=State),
-        lambda: workspace._keep(state),
+        lambda: caching.keep(root / ".otapgate/cache/kept.json", state),
         lambda: status(Workspace(root, now=now, reading=True)),
     )
     line("recording: copy to try the act on", copied)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests import ports
 
-from .school import CHANGE, CHANTAL, DAAN, ESRA, NEW, OLD, School
+from .school import ANNA, CHANGE, CHANTAL, DAAN, ESRA, NEW, OLD, School
 
 pytestmark = pytest.mark.slow
 PINNED = (
@@ -376,3 +376,26 @@ def test_a_rehearsal_restores_and_is_timed(prepared: School) -> None:
     assert not {"OG401", "OG402", "OG403"} & prepared.codes()
     said = prepared(DAAN, "rehearse", NEW, "--env", "P", expect=4)
     assert said["error"]["code"] == "rehearsal-in-production"
+
+
+def test_the_policy_asks_for_a_rehearsal_that_is_cut_short(prepared: School) -> None:
+    prepared.edit("policy.yml", "max_age_days:", "rehearsal: {P3: 'sample:2'}\nmax_age_days:")
+    prepared(ANNA, "policy", "approve", "--because", "Half a deployment is the usual trouble.")
+    before = prepared.picture("T")
+    prepared(DAAN, "rehearse", NEW, "--env", "T")
+    (finding,) = [f for f in prepared.explain(3) if f["code"] == "OG407"]
+    assert "at 0 of its tasks; the policy asks sample:2" in finding["message"]
+    assert finding["remedy"]["command"].endswith(f"rehearse {NEW} --env agenda-T --faults sample:2")
+    page = prepared.root / "rehearsal.html"
+    said = prepared(DAAN, *finding["remedy"]["command"].split()[1:], "--report", str(page))
+    cases = said["rehearsal"]["cases"]
+    assert said["rehearsal"]["outcome"] == "restored"
+    assert [case["fault"] for case in cases] == ["none", *(["kill", "fail", "unreachable"] * 2)]
+    assert all(case["restored"] and case["left"] == [] for case in cases)
+    assert prepared.picture("T") == before
+    assert not {"OG402", "OG407"} & prepared.codes()
+    assert page.read_text().count('<th scope="row">') == 3
+    prepared(DAAN, "rehearse", NEW, "--env", "T", "--faults", "some", expect=2)
+    nowhere = str(prepared.root / "nowhere" / "rehearsal.html")
+    said = prepared(DAAN, "rehearse", NEW, "--env", "T", "--report", nowhere, expect=1)
+    assert said["error"]["where"] == nowhere

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .school import ANNA, BRAM, CHANTAL, CRITERIA, DAAN, ESRA, NEW, School, window
+from .school import ANNA, BRAM, CHANTAL, CRITERIA, DAAN, ESRA, NEW, School, blocking, window
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "run-old-and-new-side-by-side.md"
 SECOND = "CHG-0002"
@@ -54,7 +54,7 @@ def asked(accepted: School) -> School:
 def gap(school: School) -> dict[str, Any]:
     """The one thing that keeps the release out of production."""
     said = school(DAAN, "promote", NEW, "--to", "P", "--change", SECOND, expect=3)
-    (finding,) = said["decision"]["findings"]
+    (finding,) = blocking(said)
     assert "CH06-07" in finding["norms"]
     found: dict[str, Any] = finding
     return found

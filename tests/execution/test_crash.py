@@ -18,6 +18,7 @@ import pytest
 from tests.execution.conftest import DEPLOY, Stage
 
 from otapgate.errors import Busy
+from otapgate.execution.journal import Journal
 from otapgate.execution.lock import EnvironmentLock, holder, lock_path, tether_path
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion, run_state
@@ -102,6 +103,16 @@ def test_a_killed_promotion_is_resumed_to_the_end(stage: Stage) -> None:
     result = Promotion(plan).resume()
     assert (result.outcome, result.completeness.outcome) == ("succeeded", "complete")
     assert stage.answer() == "2.0 3"
+
+
+@pytest.mark.parametrize(("act", "outcome"), [("resume", "succeeded"), ("go_back", "rolled-back")])
+def test_killed_in_the_first_line_of_the_journal_it_is_ended_all_the_same(
+    stage: Stage, act: str, outcome: str
+) -> None:
+    plan = stage.plan(stage.release("2.0"))
+    plan.run_dir.mkdir(parents=True)
+    (plan.run_dir / "journal.jsonl").write_bytes(b'{"at": "2026-01-01T10:00:00Z", "data": {"envi')
+    assert getattr(Promotion(plan), act)().outcome == outcome
 
 
 def test_a_killed_promotion_is_gone_back_from(stage: Stage) -> None:
@@ -205,3 +216,54 @@ def test_a_killed_rollback_is_gone_on_with(stage: Stage) -> None:
     result = Promotion(plan).resume()
     assert (result.outcome, result.left) == ("rolled-back", ())
     assert stage.answer() == "1.0 3"
+
+
+@pytest.mark.parametrize("act", ["run", "go_back"])
+def test_a_disk_that_fails_leaves_a_run_that_is_unfinished(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    plan = stage.plan(stage.release("2.0"))
+    if act == "go_back":
+        assert Promotion(plan).run().outcome == "succeeded"
+
+    def full(*_: object, **_more: object) -> str:
+        raise OSError(28, "No space left on device", str(plan.run_dir / "output"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("otapgate.execution.runner._output_path", full)
+        result = getattr(Promotion(plan), act)()
+    assert (result.outcome, result.code) == ("unfinished", "run-unwritable")
+    assert "No space left on device" in result.message
+    assert Promotion(plan).go_back().outcome == "rolled-back"
+    assert stage.answer() == "1.0 3"
+
+
+def test_nothing_is_deployed_before_the_snapshot_is_on_disk(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = stage.plan(stage.release("2.0"))
+    kept: list[str] = []
+
+    def failing(journal: Journal) -> None:
+        kept.extend(path.name for path in (plan.run_dir / "snapshot").rglob("*"))
+        assert journal.last("snapshot", "done") is None
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "sync", failing)
+        result = Promotion(plan).run()
+    assert (result.outcome, result.code) == ("unfinished", "run-unwritable")
+    assert kept, "it was asked for before there was a snapshot"
+    state = run_state(plan.run_dir)
+    assert state is not None
+    assert (state.snapshot_done, state.deploy_begun) == (False, False)
+    assert stage.answer() == "1.0 3"
+    assert Promotion(plan).resume().outcome == "succeeded"
+
+
+def test_what_was_written_is_durable_after_sync_and_a_missing_folder_is_told(
+    tmp_path: Path,
+) -> None:
+    Journal(tmp_path).sync()
+    with pytest.raises(FileNotFoundError):
+        Journal(tmp_path / "gone").sync()

@@ -36,6 +36,19 @@ def test_a_line_cut_short_is_left_out_and_the_next_is_whole(tmp_path: Path) -> N
     assert [one.step for one in journal.records()] == ["deploy", "rollback"]
 
 
+@pytest.mark.parametrize("left", [b"", b'{"data": {"id"', b"\0" * 90])
+def test_a_first_line_cut_short_is_no_beginning(tmp_path: Path, left: bytes) -> None:
+    journal = Journal(tmp_path)
+    journal.path.write_bytes(left)
+    assert not journal.exists()
+    assert run_state(tmp_path) is None
+    journal.append("plan", "noted")
+    # nothing of it is left that a second kill, at this record, could make look like more
+    assert journal.path.read_bytes().count(b"\n") == 1
+    assert [one.step for one in journal.records()] == ["plan"]
+    assert journal.exists()
+
+
 def test_what_is_kept_is_verified(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     digest = journal.keep("seen.json", {"a": 1})

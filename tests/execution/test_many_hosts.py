@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otapgate.execution import compare
+from otapgate.execution.ansible.module_utils.otapgate_state.look import fingerprint
 from otapgate.execution.completeness import completeness, expected_installs, installed_files
 from otapgate.execution.events import _unpacked
 from otapgate.execution.fingerprints import MOST, Packed, Told, named
-from otapgate.execution.inventory import LIBRARY
 from otapgate.execution.journal import Journal
 from otapgate.execution.promotion import Promotion
 from otapgate.landscape.model import Host
@@ -26,7 +25,6 @@ from otapgate.release.manifest import Install, Manifest, ReleaseFile, State
 
 from .conftest import Stage
 
-MODULE = runpy.run_path(str(LIBRARY / "otapgate_fingerprint.py"))
 OLD = {"app.py": "version = 1.0\n", "page.html": "old\n"}
 NEW = {"app.py": "version = 1.1\n", "page.html": "new\n", "help.html": "help\n"}
 
@@ -55,7 +53,7 @@ def placed(home: Path, files: dict[str, str]) -> None:
 def looked(home: Path) -> dict[str, Any]:
     """What the fingerprint module sees there."""
     spec = {"installs": [{"root": str(home / "demo"), "kind": "files", "ignore": []}]}
-    seen: dict[str, Any] = MODULE["fingerprint"](spec)
+    seen: dict[str, Any] = fingerprint(spec)
     return seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from otapgate.errors import Failed
 from otapgate.execution import inventory
-from otapgate.execution.runner import PlaybookResult, Reached, Settings, run_playbooks
+from otapgate.execution.runner import PlaybookResult, Reached, Settings, _Pace, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
 
@@ -175,3 +176,23 @@ def test_ansible_waits_until_what_was_seen_is_recorded(tmp_path: Path, refused: 
         run_playbooks(settings(tmp_path), books, label="x", variables={}, on_playbook=record)
     assert begun == ([0] if refused else [0, 1])
     assert touched.exists() is not refused
+
+
+def test_ansible_does_not_wait_for_an_otapgate_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word never comes, as after a kill; only Ansible here is told nothing else."""
+    gone = subprocess.Popen(["/bin/true"])
+    gone.wait()
+    whole = inventory.process_environment
+    monkeypatch.setattr(
+        inventory, "process_environment",
+        lambda *a, **k: {**whole(*a, **k), "OTAPGATE_PID": str(gone.pid)},
+    )  # fmt: skip
+    monkeypatch.setattr(inventory, "GO_WORD", "never")
+    monkeypatch.setattr(_Pace, "begun", lambda *_: True)
+    began = time.monotonic()
+    result = run_playbooks(settings(tmp_path), [inventory.GO], label="x", variables={})
+    assert time.monotonic() - began < 60
+    assert not result.ok
+    assert "otapgate is gone" in result.message

@@ -41,6 +41,7 @@ FROZEN = {
     "OG619": "supplier-accepts", "OG620": "chair-alone", "OG705": "unfinished",
     "OG904": "store-damaged", "OG905": "one-role-administrator", "OG906": "clock-behind",
     "OG406": "rolled-back-there", "OG505": "rolled-back", "OG614": "own-waiver",
+    "OG407": "rehearsal-shallow",
     "OG521": "parallel-run-missing", "OG522": "parallel-run-lapsed", "OG523": "builder-concludes",
 }  # fmt: skip
 

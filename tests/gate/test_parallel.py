@@ -28,7 +28,7 @@ from .earning import (
     state,
 )
 
-LATER = {"OG205", "OG206", "OG207", "OG208", "OG209", "OG521", "OG522", "OG523", "OG614"}
+LATER = {"OG205", "OG206", "OG207", "OG208", "OG209", "OG407", "OG521", "OG522", "OG523", "OG614"}
 FIRST = 50
 """Rules of the first set; there come no more."""
 STARTED = p.ParallelStarted(

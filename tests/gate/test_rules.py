@@ -826,6 +826,60 @@ def test_a_supplier_who_delivers_is_accepted_by_the_school():
     assert codes(ask(known)) == []
 
 
+def _cut(index: int, fault: str = "kill") -> p.RehearsalCase:
+    return p.RehearsalCase(fault=fault, task=f"task {index}", index=index, restored=True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "faults", "cuts", "enough"),
+    [
+        ("none", "none", (), True),
+        ("all", "none", (), False),
+        ("all", "all", (1, 2), True),
+        ("all", "all", (), False),  # says so, and cut nothing
+        ("all", "sample:900", (1, 2), False),
+        ("sample:3", "sample:2", (1, 2), False),
+        ("sample:3", "sample:3", (1, 4, 7), True),
+        ("sample:3", "sample:20", (1, 4, 7), True),
+        ("sample:3", "all", (1, 2), True),
+        ("sample:3", "sample:much", (1,), False),
+    ],
+)
+def test_a_rehearsal_cuts_the_deployment_where_the_policy_asks(
+    wanted: str, faults: str, cuts: tuple[int, ...], enough: bool
+):
+    where = asking(rehearsal_faults={"P3": wanted, "P1": "all"})
+    known = state()
+    whole = release(known).rehearsals[-1].act.cases
+    replaced(
+        release(known).rehearsals, faults=faults, cases=(*whole, *(_cut(index) for index in cuts))
+    )
+    found = ask(known, where).blocking
+    if enough:
+        assert not found
+        return
+    (finding,) = found
+    assert finding.code == "OG407"
+    assert f"at {len(cuts)} of its tasks; the policy asks {wanted}" in finding.sentence()
+    assert finding.gap.remedy is not None
+    assert finding.gap.remedy.command.endswith(f"--faults {wanted}")
+
+
+def test_without_a_priority_no_depth_is_asked():
+    known = state()
+    known.changes[CHANGE].classified = None
+    assert "OG407" not in codes(ask(known, asking(rehearsal_faults={"P3": "all"})))
+
+
+def test_a_rehearsal_that_never_was_is_asked_for_at_the_depth_of_the_policy():
+    known = state()
+    release(known).rehearsals.clear()
+    (finding,) = ask(known, asking(rehearsal_faults={"P3": "sample:5"})).blocking
+    assert finding.code == "OG401"
+    assert finding.gap.remedy is not None
+    assert finding.gap.remedy.command.endswith("--faults sample:5")
+
+
 def undone(position: int, *, where: str = "agenda-P", failed: bool = False) -> s.State:
     """The new release was taken back there, at a position in the ledger."""
     known = state()

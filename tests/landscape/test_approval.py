@@ -53,6 +53,7 @@ def place(root: Path) -> Path:
     [
         (replace("policy.yml", ("P4: {change-manager: 1}", "P4: {change-manager: 2}")),
          "policy.yml"),
+        (replace("policy.yml", ("matrix:", "rehearsal: {P1: all}\nmatrix:")), "policy.yml"),
         (drop("calendar.yml"), "calendar.yml"),
         (write("calendar.yml", "freezes: []\n"), "calendar.yml"),
         (replace("calendar.yml", ("end: 2026-05-29", "end: 2026-05-02")), "calendar.yml"),

@@ -238,6 +238,7 @@ def test_two_streets_may_share_a_machine_within_production(root: Path) -> None:
         ("  P4: {change-manager: 1}", "", "Nobody authorises changes of priority P4."),
         ("  P4: {change-manager: 1}", "  P4: {}", "Nobody authorises changes of priority P4."),
         ("  P4: {change-manager: 1}", "  P4: {change-manager: 0}", "must be at least 1"),
+        ("matrix:", "rehearsal: {P1: some}\nmatrix:", "'some' doesn't say where"),
         ("matrix:", "rules: {OG301: {severity: off}}\nmatrix:", "set to off without 'because'"),
         ("matrix:", "rules: {OG301: {severity: warn, because: x}}\nmatrix:", "without 'owner'"),
         ("  P: [process-owner, change-manager]", "  P: [process-owner, process-owner]",

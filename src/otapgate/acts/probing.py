@@ -282,7 +282,8 @@ def host_keys(workspace: Workspace, env: str) -> dict[str, Any]:
 
     from otapgate.landscape import host_keys as pinned
     from otapgate.probe.connection import ways
-    from otapgate.probe.remote import fetch_host_keys, fingerprint_of_line
+    from otapgate.probe.remote import fetch_host_keys
+    from otapgate.probe.transport import fingerprint_of_line
 
     environment = runs.environment_now(workspace, env)
     over_ssh = [host for host in environment.hosts if pinned.is_over_ssh(environment, host)]

@@ -214,8 +214,9 @@ def planned(
         )
     finally:
         for made in trees:
-            if made.exists():
-                remove(made)
+            with suppress(OSError):  # what stays costs room, nothing else
+                if made.exists():
+                    remove(made)
 
 
 def _tell(event: Event, progress: Progress) -> None:

@@ -25,8 +25,9 @@ def waive(workspace: Workspace, rule: str, name: str, *, because: str, until: st
     if found.hard:
         raise errors.BadInput(
             "rule-hard",
-            _("{rule} can't be waived: it is about who may do what, or about the ledger"
-              " itself.").format(rule=f"{found.code} {found.slug}"),
+            _("{rule} can't be waived: without it a promotion proves nothing.").format(
+                rule=f"{found.code} {found.slug}"
+            ),
             remedy=f"otapgate gate rules {found.code}",
         )  # fmt: skip
     if not because.strip():

@@ -153,6 +153,7 @@ def process_environment(
         "ANSIBLE_LIBRARY": str(LIBRARY),
         "ANSIBLE_ACTION_PLUGINS": str(ACTIONS),
         "OTAPGATE_GO": str(scratch / GO_WORD),
+        "OTAPGATE_PID": str(os.getpid()),
         "ANSIBLE_MODULE_UTILS": str(MODULE_UTILS),
         # a role that isn't in the release would be one that nobody has read
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),

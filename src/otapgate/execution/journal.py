@@ -9,6 +9,7 @@ evidence.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -45,8 +46,12 @@ class Journal:
         self.path = run_dir / NAME
 
     def exists(self) -> bool:
-        """Whether anything was ever written."""
-        return self.path.exists()
+        """Whether anything was ever written. A first line that never ended is nothing: what
+        it would have told of begins only once it is on disk."""
+        try:
+            return b"\n" in self.path.read_bytes()
+        except FileNotFoundError:
+            return False
 
     def append(self, step: str, event: str, **data: Any) -> None:
         """Write one record; returns when it is on disk. Raises Failed
@@ -61,7 +66,11 @@ class Journal:
             try:
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
-                    line = b"\n" + line  # what a killed writer left stays a line of its own
+                    if b"\n" in os.pread(descriptor, size, 0):
+                        line = b"\n" + line  # what a killed writer left stays a line of its own
+                    else:  # it was writing the first one: begin anew
+                        os.ftruncate(descriptor, 0)
+                        size = 0
                 if os.write(descriptor, line) != len(line):
                     raise OSError("short write")
                 os.fsync(descriptor)
@@ -114,6 +123,19 @@ class Journal:
         temporary.replace(path)
         _sync_folder(self.run_dir)
         return f"sha256:{digest.hexdigest()}"
+
+    def sync(self) -> None:
+        """Return when all that anybody wrote on the run's disk is durable. Raises OSError."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        descriptor = os.open(self.run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if not hasattr(libc, "syncfs"):  # not Linux
+                os.sync()
+            elif libc.syncfs(descriptor) != 0:
+                error = ctypes.get_errno()
+                raise OSError(error, os.strerror(error), str(self.run_dir))
+        finally:
+            os.close(descriptor)
 
     def kept(self, name: str, digest: str) -> bytes:
         """What was kept as `name`, as canonical JSON. Raises Integrity (`run-damaged`) when

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import time
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +91,8 @@ class EnvironmentLock:
         trace: TracebackType | None,
     ) -> None:
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            with suppress(OSError):  # the disk may have failed meanwhile; closing releases
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from otapgate.errors import Failed, Integrity, OtapgateError, Usage
-from otapgate.execution import compare, runner
+from otapgate.execution import compare, runner, steps
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
 from otapgate.execution.faults import Begun, Fault
@@ -172,6 +172,7 @@ class Promotion:
                 "state-unreadable",
                 _("What must come back can't be looked at: {what}").format(what="; ".join(bad)),
             )
+        self.journal.sync()  # local snapshots are beside it; go.yml sees to the others
         digest = self.journal.keep(BEFORE, seen)
         self.journal.append("snapshot", "done", fingerprint=digest)
         self.journal.append("deploy", "begun")
@@ -345,9 +346,9 @@ class Promotion:
             result: PromotionResult = act()
         except (Stopped, KeyboardInterrupt):
             return self.unfinished()
-        except Failed as error:
+        except (Failed, OSError) as error:
             # no Ansible, a full disk: as much in the middle as a kill would be
-            return self.unfinished(error)
+            return self.unfinished(steps.stopped_by(error, self.plan.run_dir))
         return result
 
     def unfinished(self, error: OtapgateError | None = None) -> PromotionResult:

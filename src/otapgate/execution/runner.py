@@ -3,10 +3,8 @@
 What is here: one call that writes a private folder, starts ansible-playbook through the
 tether, follows its events, filters its output, and returns a typed result, also when
 Ansible is missing, a playbook can't be parsed, a host can't be reached, or somebody
-presses Ctrl-C. What the playbooks mean, and what happens next, is the promotion's.
-
-Several playbooks go to one ansible-playbook process, to save its start-up; it stops at
-the first that fails on any host.
+presses Ctrl-C. Several playbooks go to one process, to save its start-up; it stops at the
+first that fails on any host. What they mean, and what happens next, is the promotion's.
 """
 
 from __future__ import annotations

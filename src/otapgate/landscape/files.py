@@ -216,6 +216,19 @@ Days = Annotated[int, Field(ge=1, le=3660)]
 Roles = Annotated[list[Role], AfterValidator(check_unique)]
 
 
+_FAULTS = re.compile(r"none\Z|all\Z|sample:[1-9][0-9]{0,3}\Z")
+
+
+def check_faults(value: str) -> str:
+    """Where a rehearsal cuts the deployment short."""
+    if not _FAULTS.match(value):
+        raise Wrong(
+            _("'{text}' doesn't say where the deployment is cut.").format(text=shown(value)),
+            remedy=_("Write none, all, or sample:5 for five of its tasks."),
+        )
+    return value
+
+
 class LandscapeFile(FileModel):
     """`otapgate.yml`: the root of a landscape."""
 
@@ -352,6 +365,11 @@ class PolicyFile(FileModel):
     )
     test_kinds: dict[Priority, Annotated[list[TestKind], AfterValidator(check_unique)]] = Field(
         default={}, description="What a test plan covers at least, by priority (CH05-04)."
+    )
+    rehearsal: dict[Priority, Annotated[str, AfterValidator(check_faults)]] = Field(
+        default={},
+        description="By priority: at which tasks a rehearsal cuts the deployment short at least: "
+        "none, sample:N or all (CH05-07). Left out: none.",
     )
     max_age_days: AgesFile = Field(default_factory=AgesFile, description="How old evidence may be.")
     representativeness: Annotated[int, Field(ge=0, le=100)] = Field(

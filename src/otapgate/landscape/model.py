@@ -173,6 +173,9 @@ class Policy(Value, frozen=True):
     """Which roles sign off before a release enters an environment of that stage."""
     test_kinds: dict[Priority, tuple[TestKind, ...]] = {}
     """What a test plan must cover, by priority (CH05-04)."""
+    rehearsal_faults: dict[Priority, str] = {}
+    """At which tasks a rehearsal cuts the deployment at least: none, sample:N or all, by
+    priority (CH05-07)."""
     test_max_age_days: int = 30
     rehearsal_max_age_days: int = 30
     acceptance_max_age_days: int = 30

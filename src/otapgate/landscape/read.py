@@ -124,6 +124,7 @@ class _Reader:
             sensitive_authorisation=tuple(file.sensitive_authorisation),
             sign_off={stage: tuple(roles) for stage, roles in file.sign_off.items()},
             test_kinds={priority: tuple(kinds) for priority, kinds in file.test_kinds.items()},
+            rehearsal_faults=dict(file.rehearsal),
             test_max_age_days=file.max_age_days.tests,
             rehearsal_max_age_days=file.max_age_days.rehearsal,
             acceptance_max_age_days=file.max_age_days.acceptance,

@@ -8,20 +8,16 @@ doesn't answer whole and in time has no answer, and a sentence says why.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import getpass
 import logging
 import os
 import secrets
 import select
 import shlex
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -29,6 +25,7 @@ import msgspec
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
 from otapgate.probe.connection import Way
+from otapgate.probe.transport import CONNECT_SECONDS, Gone, OtherKey, log_in, open_transport
 
 if TYPE_CHECKING:
     import paramiko
@@ -39,7 +36,6 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 AT_ONCE = 32
 """Hosts that are worked on at the same time; more gain nothing, since setting up a
 connection is arithmetic."""
-CONNECT_SECONDS = 8.0
 ANSWER_SECONDS = 30.0
 LARGEST = 16 * 1024 * 1024
 _CHUNK = 65536
@@ -59,14 +55,6 @@ class Answer(msgspec.Struct, frozen=True):
     """Whether it was another host key than the one that is pinned."""
     key: str = ""
     """Fingerprint of the key that otapgate logged in with, where it is known."""
-
-
-class _Gone(Exception):
-    """The host gave no answer; the message is a sentence."""
-
-
-class _OtherKey(_Gone):
-    """The host showed another key than the one that is pinned."""
 
 
 class _Channel(Protocol):
@@ -103,8 +91,8 @@ def _run(way: Way, script: str, seconds: float) -> Answer:
             return Answer(way, _locally(way, script, seconds))
         value, key = _over_ssh(way, script, seconds)
         return Answer(way, value, key=key)
-    except _Gone as error:
-        return Answer(way, None, str(error), changed=isinstance(error, _OtherKey))
+    except Gone as error:
+        return Answer(way, None, str(error), changed=isinstance(error, OtherKey))
 
 
 def command(way: Way, mark: str, prompt: str) -> list[str]:
@@ -122,12 +110,12 @@ def converse(channel: _Channel, way: Way, script: str, marks: tuple[str, str], u
     asked, ended = False, False
     while mark not in out:
         if ended:
-            raise _Gone(_said(way, err))
+            raise Gone(_said(way, err))
         more, errors, ended = channel.receive(until)
         out, err = (out + more)[-_CHUNK:], (err + errors)[-_CHUNK:]
         if prompt in err:
             if asked or way.become is None or not way.become.password:
-                raise _Gone(
+                raise Gone(
                     _(
                         "sudo asks on {host} for a password that isn't given, or isn't right."
                     ).format(host=way.host)
@@ -142,13 +130,13 @@ def converse(channel: _Channel, way: Way, script: str, marks: tuple[str, str], u
         more, errors, ended = channel.receive(until)
         size += len(more)
         if size > LARGEST:
-            raise _Gone(_("{host} answers more than it should.").format(host=way.host))
+            raise Gone(_("{host} answers more than it should.").format(host=way.host))
         pieces.append(more)
         err = (err + errors)[-_CHUNK:]
     try:
         value = msgspec.json.decode(b"".join(pieces), type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError):
-        raise _Gone(_said(way, err)) from None
+        raise Gone(_said(way, err)) from None
     return value
 
 
@@ -161,8 +149,8 @@ def _said(way: Way, err: bytes) -> str:
     return _("{host} gave no answer: {why}").format(host=way.host, why=last)
 
 
-def _late(way: Way) -> _Gone:
-    return _Gone(_("{host} gave no answer in time.").format(host=way.host))
+def _late(way: Way) -> Gone:
+    return Gone(_("{host} gave no answer in time.").format(host=way.host))
 
 
 def _marks() -> tuple[str, str]:
@@ -221,7 +209,7 @@ def _locally(way: Way, script: str, seconds: float) -> Any:
             cwd="/",
         )
     except OSError as error:
-        raise _Gone(_said(way, str(error).encode())) from None
+        raise Gone(_said(way, str(error).encode())) from None
     try:
         return converse(_Process(process, way), way, script, marks, time.monotonic() + seconds)
     finally:
@@ -284,14 +272,14 @@ def _over_ssh(way: Way, script: str, seconds: float) -> tuple[Any, str]:
         shown = transport.get_remote_server_key()
         line = f"{shown.get_name()} {shown.get_base64()}"
         if line not in way.keys:
-            raise _OtherKey(host_keys.changed(way.host))
+            raise OtherKey(host_keys.changed(way.host))
         try:
-            fingerprint = _log_in(transport, way, until)
+            fingerprint = log_in(transport, way, until)
             channel = transport.open_session(timeout=max(1.0, until - time.monotonic()))
             marks = _marks()
             channel.exec_command(shlex.join(command(way, *marks)))
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _Gone(
+            raise Gone(
                 _("{host} doesn't let otapgate in: {why}").format(
                     host=way.host, why=str(error) or type(error).__name__
                 )
@@ -301,114 +289,6 @@ def _over_ssh(way: Way, script: str, seconds: float) -> tuple[Any, str]:
             return converse(_Remote(channel, way), way, script, marks, until), fingerprint
     finally:
         transport.close()
-
-
-_HOST_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-
-
-def open_transport(address: str, port: int, types: Sequence[str], way: Way) -> paramiko.Transport:
-    """A connection whose host has shown a key of one of `types`, nothing sent yet. Raises
-    _Gone."""
-    import paramiko
-
-    try:
-        plain = socket.create_connection((address, port), timeout=CONNECT_SECONDS)
-    except (OSError, UnicodeError) as error:
-        raise _Gone(_unreachable(way, error)) from None
-    try:
-        transport = paramiko.Transport(plain)
-        wanted = [name for kind in types for name in _HOST_ALGORITHMS.get(kind, (kind,))]
-        options = transport.get_security_options()
-        options.key_types = [name for name in dict.fromkeys(wanted) if name in options.key_types]
-        transport.banner_timeout = transport.handshake_timeout = CONNECT_SECONDS
-        transport.auth_timeout = CONNECT_SECONDS
-        transport.start_client(timeout=CONNECT_SECONDS)
-    except paramiko.ssh_exception.IncompatiblePeer as error:
-        plain.close()
-        if "host key" in str(error):
-            raise _OtherKey(host_keys.changed(way.host)) from None
-        raise _Gone(_unreachable(way, error)) from None
-    except (OSError, EOFError, ValueError, paramiko.SSHException) as error:
-        plain.close()
-        raise _Gone(_unreachable(way, error)) from None
-    return transport
-
-
-def _unreachable(way: Way, error: BaseException) -> str:
-    return _("{host} can't be reached: {message}").format(
-        host=way.host, message=str(error) or type(error).__name__
-    )
-
-
-def _log_in(transport: paramiko.Transport, way: Way, until: float) -> str:
-    """By key file, agent or password, as ssh would; fingerprint of the key that did it."""
-    import paramiko
-
-    user = way.user or getpass.getuser()
-    last: Exception = paramiko.AuthenticationException(_("there is no key or password to try"))
-    for key in _keys(way):
-        if time.monotonic() > until:
-            break
-        try:
-            transport.auth_publickey(user, key)
-        except paramiko.AuthenticationException as error:
-            last = error
-        else:
-            return fingerprint(key.asbytes())
-    if way.password:
-        transport.auth_password(user, way.password, fallback=False)
-        return ""
-    raise last
-
-
-def _keys(way: Way) -> list[paramiko.PKey]:
-    import paramiko
-
-    if way.key_file:
-        path = Path(way.key_file).expanduser()
-        try:
-            return [paramiko.PKey.from_path(path)]
-        except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
-            public = Path(f"{path}.pub")
-            held = _of_agent(public)
-            if held:
-                return held
-            raise paramiko.SSHException(f"{way.key_file}: {error}") from None
-    found: list[paramiko.PKey] = []
-    with contextlib.suppress(OSError, paramiko.SSHException):
-        found += _agent().get_keys()
-    for name in ("id_ed25519", "id_ecdsa", "id_rsa"):  # as ssh does where none is named
-        with contextlib.suppress(OSError, ValueError, TypeError, paramiko.SSHException):
-            found.append(paramiko.PKey.from_path(Path.home() / ".ssh" / name))
-    return found
-
-
-def _of_agent(public: Path) -> list[paramiko.PKey]:
-    """A key whose file takes a passphrase, where an agent holds it."""
-    try:
-        wanted = base64.b64decode(public.read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return []
-    return [key for key in _agent().get_keys() if key.asbytes() == wanted]
-
-
-def _agent() -> paramiko.Agent:
-    import paramiko
-
-    return paramiko.Agent()
-
-
-def fingerprint(blob: bytes) -> str:
-    """`SHA256:` and unpadded base64, as ssh-keygen -l prints it."""
-    import hashlib
-
-    digest = base64.b64encode(hashlib.sha256(blob).digest())
-    return "SHA256:" + digest.decode().rstrip("=")
-
-
-def fingerprint_of_line(line: str) -> str:
-    """Fingerprint of a key in the form `type base64`."""
-    return fingerprint(base64.b64decode(line.split()[1]))
 
 
 def fetch_host_keys(ways: Sequence[Way], types: Sequence[str]) -> Mapping[str, list[str] | str]:
@@ -422,9 +302,9 @@ def fetch_host_keys(ways: Sequence[Way], types: Sequence[str]) -> Mapping[str, l
         for kind in types:
             try:
                 transport = open_transport(way.address, way.port, [kind], way)
-            except _OtherKey:
+            except OtherKey:
                 continue  # it has none of this kind
-            except _Gone as error:
+            except Gone as error:
                 last = str(error)
                 break
             shown = transport.get_remote_server_key()

@@ -53,7 +53,7 @@ def _lapsed(facts: Facts, kind: str) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-@rule("acceptance-missing", code="OG501", norms=["CH06-08"], applies=to_production)
+@rule("acceptance-missing", code="OG501", norms=["CH06-08"], applies=to_production, hard=True)
 def acceptance_missing(facts: Facts) -> Iterator[Gap]:
     """The test lead has accepted exactly this release, for this change.
 
@@ -227,7 +227,7 @@ def _fault(facts: Facts, given: s.Signed[p.SignOff]) -> str | None:
     return None
 
 
-@rule("sign-off-missing", code="OG511", norms=["CH06-03", "CH02-04"], applies=_signs_off)
+@rule("sign-off-missing", code="OG511", norms=["CH06-03", "CH02-04"], applies=_signs_off, hard=True)
 def sign_off_missing(facts: Facts) -> Iterator[Gap]:
     """Every role that the policy names has signed off exactly this release.
 

@@ -12,7 +12,7 @@ from otapgate.gate.registry import always, rule, to_production
 from otapgate.i18n import N_
 
 
-@rule("change-unknown", code="OG101", norms=["CH01-03", "CH01-05"], applies=always)
+@rule("change-unknown", code="OG101", norms=["CH01-03", "CH01-05"], applies=always, hard=True)
 def change_unknown(facts: Facts) -> Iterator[Gap]:
     """A release is moved for a change that was submitted here.
 

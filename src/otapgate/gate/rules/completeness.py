@@ -11,7 +11,7 @@ from otapgate.i18n import N_
 from otapgate.ledger.records import ADOPTED, Unfinished
 
 
-@rule("not-in-previous-stage", code="OG701", norms=["CH06-02"], applies=beyond_first)
+@rule("not-in-previous-stage", code="OG701", norms=["CH06-02"], applies=beyond_first, hard=True)
 def not_in_previous_stage(facts: Facts) -> Iterator[Gap]:
     """The environment before this one runs exactly this release, let in by the gate.
 
@@ -135,7 +135,7 @@ def _resumed(facts: Facts, open_: Unfinished) -> bool:
     )
 
 
-@rule("unfinished", code="OG705", norms=["CH06-09", "CH06-02"], applies=always)
+@rule("unfinished", code="OG705", norms=["CH06-09", "CH06-02"], applies=always, hard=True)
 def unfinished(facts: Facts) -> Iterator[Gap]:
     """Nothing is half-way, in this environment or in the one before it.
 

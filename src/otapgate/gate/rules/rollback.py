@@ -30,9 +30,27 @@ def _remedy(facts: Facts) -> Remedy:
                 command = f"otapgate rollback {environment.name}"
                 return facts.by_role(command, "administrator")
     where = fit[0] if fit else facts.path[0]
+    wanted = _wanted(facts)
+    faults = f" --faults {wanted}" if wanted != "none" else ""
     return facts.by_role(
-        f"otapgate rehearse {facts.release.name} --env {where.name}", "administrator"
+        f"otapgate rehearse {facts.release.name} --env {where.name}{faults}", "administrator"
     )
+
+
+def _wanted(facts: Facts) -> str:
+    """At which tasks the policy wants the deployment cut, for a change of this priority."""
+    change = facts.change
+    if change is None or change.classified is None:
+        return "none"
+    return facts.policy.rehearsal_faults.get(change.classified.act.priority, "none")
+
+
+def _depth(faults: str) -> float:
+    """How many tasks at least."""
+    if faults == "all":
+        return float("inf")
+    kind, _colon, count = faults.partition(":")
+    return int(count) if kind == "sample" and count.isdigit() else 0
 
 
 def _latest(facts: Facts) -> s.Signed[p.Rehearsal] | None:
@@ -127,6 +145,27 @@ def rollback_too_slow(facts: Facts) -> Iterator[Gap]:
             change=facts.action.change,
             minutes=limit,
         )
+
+
+@rule("rehearsal-shallow", code="OG407", norms=["CH05-07"], applies=_to_production_anew,
+      since=2)  # fmt: skip
+def rehearsal_shallow(facts: Facts) -> Iterator[Gap]:
+    """The rehearsal cut the deployment short at as many tasks as the policy asks.
+
+    By the priority of the change; a rollback that works after a whole deployment may not
+    work after half of one."""
+    latest, wanted = _latest(facts), _wanted(facts)
+    if latest is None:
+        return
+    cut = {case.index for case in latest.act.cases if case.fault != "none"}
+    if _depth(latest.act.faults) < _depth(wanted) or (wanted != "none" and not cut):
+        yield facts.gap(
+            N_("The last rehearsal cut the deployment at {had} of its tasks; the policy asks"
+               " {wanted}."),
+            remedy=_remedy(facts),
+            had=len(cut),
+            wanted=wanted,
+        )  # fmt: skip
 
 
 @rule("rolled-back-there", code="OG406", norms=["CH05-07", "CH06-09"],

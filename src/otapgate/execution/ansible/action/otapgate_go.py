@@ -21,17 +21,33 @@ LONGEST = 600
 
 
 class ActionModule(ActionBase):
-    """`otapgate_go:` without arguments; OTAPGATE_GO names the file that is the word."""
+    """`otapgate_go:` without arguments; OTAPGATE_GO names the file that is the word, and
+    OTAPGATE_PID whose word it is."""
 
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         until = time.monotonic() + LONGEST
-        word = Path(os.environ["OTAPGATE_GO"])
+        word, otapgate = Path(os.environ["OTAPGATE_GO"]), int(os.environ["OTAPGATE_PID"])
+        ansible = os.getppid()
         while not word.exists():
+            # Killed, it can't say anything any more. Ansible stops too, but this process of
+            # Ansible's, begun at that very moment, would not always be told.
+            if os.getppid() != ansible or not _lives(otapgate):
+                raise AnsibleActionFail("otapgate is gone")
             if time.monotonic() > until:
                 raise AnsibleActionFail("otapgate didn't say that it may go on")
             time.sleep(MOMENT)
         result["changed"] = False
         return result
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
