@@ -1,7 +1,7 @@
 """Runs one promotion or rehearsal in a process of its own, for tests that kill it.
 
-Arguments: the stage's pickled plan, and what to do. It holds the environment's lock, as
-the command line does. The result's JSON goes to stdout.
+Arguments: the stage's pickled plan, what to do, and for `rehearse` where to cut. It holds
+the environment's lock, as the command line does. The result's JSON goes to stdout.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def main() -> None:
     plan, release, previous = pickle.loads(Path(sys.argv[1]).read_bytes())
     # from their bytes, as the command line has them: pickling may change what is default
     plan = msgspec.structs.replace(
-        plan, put=put, manifest=decode(release), previous=decode(previous)
+        plan, put=put, manifest=decode(release), previous=decode(previous) if previous else None
     )
     with EnvironmentLock(plan.root, plan.environment.name, f"promote {plan.manifest.name}"):
         if sys.argv[2] == "rehearse":
-            print(msgspec.json.encode(rehearse(plan)).decode())
+            print(msgspec.json.encode(rehearse(plan, *sys.argv[3:])).decode())
         else:
             print(msgspec.json.encode(getattr(Promotion(plan), sys.argv[2])()).decode())
 

@@ -74,6 +74,24 @@ def scan(folder: Path, files: dict[str, str], hosts: tuple[str, ...] | None = ("
         (TASKS + "    - include_vars: /etc/x.yml\n", 4),
         (TASKS + "    - include_vars: {dir: /etc}\n", 4),
         (TASKS + "    - include_vars: {dir: more, extensions: [txt]}\n", 4),
+        (TASKS + "    - include_tasks: '/tmp/{{ x }}.yml'\n", 4),
+        (TASKS + "    - include_tasks: '~/{{ x }}.yml'\n", 4),
+        (TASKS + "    - include_vars: '{{ x }}/../{{ y }}.yml'\n", 4),
+        (TASKS + "    - include_vars: {file: '../{{ x }}.yml'}\n", 4),
+        (TASKS + "    - include_vars: '{% if a %}/tmp/{% endif %}x.yml'\n", 4),
+        (TASKS + "    - include_vars: '{{ x }}.yml name=ansible_host'\n", 4),
+        (TASKS + "    - include_vars: '{{ x }} dir=/etc'\n", 4),
+        (TASKS + "    - include_vars: {file: '{{ x }}.yml', name: '{{ y }}'}\n", 4),
+        (TASKS + "    - include_vars: {dir: '{{ x }}'}\n", 4),
+        (TASKS + "    - include_vars:\n      args: '{{ x }}'\n", 4),
+        (TASKS + "    - include_vars: {_variable_params: '{{ x }}'}\n", 4),
+        (TASKS + "    - include_vars: \"{{ lookup('pipe', 'id') }}\"\n", 4),
+        (TASKS + "    - action: include_vars {{ x }}.yml\n", 4),
+        (TASKS + "    - import_tasks: '{{ x }}.yml'\n", 4),
+        (TASKS + "    - include: '{{ x }}.yml'\n", 4),
+        (TASKS + "    - include_role: {name: x, tasks_from: '{{ x }}.yml'}\n", 4),
+        (PLAY + "  vars_files: ['{{ x }}.yml']\n", 3),
+        (PLAY + "  module_defaults: {include_vars: {file: '{{ x }}.yml'}}\n", 3),
         ("- import_playbook: /tmp/outside.yml\n", 1),
         ("- import_playbook: '{{ other }}'\n", 1),
         ("- import_playbook: some.collection.play\n", 1),
@@ -218,6 +236,10 @@ def test_what_playbooks_ordinarily_do_passes(tmp_path: Path) -> None:
     - ansible.builtin.include_tasks: ./other.yml
     - include_vars: {dir: vars, extensions: [yml], name: more}
     - include_vars: vars/main.yml
+    - include_vars: "{{ item }}"
+      with_first_found: ["{{ ansible_facts['distribution'] }}.yml", default.yml]
+    - include_vars: {file: "{{ role_path }}/vars/{{ system }}.yml"}
+    - include_tasks: "{{ ansible_facts['os_family'] | lower }}/install-{{ kind }}.yml"
     - include_role: {name: app, tasks_from: special}
     - import_role: name=app tasks_from=special.yml
     - meta: flush_handlers

@@ -99,6 +99,25 @@ def test_what_programs_leave_beside_playbooks_is_no_part_of_them(
     assert build(read(release_file, tmp_path), store).digest == before
 
 
+def test_how_a_role_is_tried_out_by_its_makers_is_no_part_of_a_release(
+    release_file: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    playbooks, collection = tmp_path / "playbooks/agenda", "collections/ansible_collections/a/b"
+    write(playbooks / "roles/x/tasks/main.yml")
+    before = build(read(release_file, tmp_path), store).digest
+    for left in ("roles/x", f"{collection}/roles/y", collection):
+        write(playbooks / left / "tests/test.yml")
+        write(playbooks / left / "molecule/default/converge.yml")
+    assert build(read(release_file, tmp_path), store).digest == before
+    # of other folders by that name nobody knows what they are, so they are kept, and read
+    others = ("tests/a.yml", "roles/tests/tasks/main.yml", "roles/x/tests/tasks/main.yml")
+    for kept in (*others, "group_vars/all/tests/a.yml", "roles/x/vars/tests/a.yml"):
+        write(playbooks / kept)
+        paths = {file.path for file in build(read(release_file, tmp_path), store).files}
+        assert f"playbooks/{kept}" in paths
+
+
 def test_a_missing_artifact_is_named_with_file_and_line(release_file: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "build")
     problems = check_file(release_file, tmp_path)

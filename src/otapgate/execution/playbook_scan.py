@@ -192,6 +192,7 @@ class Scan:
                 self._roles(value)
             elif name == "module_defaults":
                 for call in t.default_calls(value, _SPECIAL):
+                    call.watched = False
                     self._call(call)
             elif name.startswith("with_") and not lookups.is_harmless(name[5:]):
                 self._add(lookups.refused(name[5:]), key)
@@ -275,9 +276,10 @@ class Scan:
             self._arguments(call, {"name", "role"}, t.is_plain)
             self._arguments(call, set(_FROM), t.is_role_file)
         else:
-            self._arguments(call, {"file"}, t.is_inside)
+            fits = _inside_or_watched if call.watched else t.is_inside
+            self._arguments(call, {"file"}, fits)
             if call.raw:
-                self._target(call.raw, call.node, t.is_inside)
+                self._target(call.raw, call.node, fits)
             if call.short == "include_vars":
                 self._include_vars(call)
 
@@ -295,6 +297,10 @@ class Scan:
         for name, value in call.arguments.items():
             if name in names:
                 self._target(t.text_of(value), call.node, fits)
+
+
+def _inside_or_watched(path: str | None) -> bool:
+    return t.is_inside(path) or t.is_watched(path)
 
 
 def _words(node: yaml.Node) -> Iterator[str]:

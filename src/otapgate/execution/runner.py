@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import faults, tether
+from otapgate.execution import faults, includes, tether
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -138,15 +138,13 @@ def run_playbooks(
             *(str(path.absolute()) for path in playbooks),
         ]
         environment = inventories.process_environment(
-            scratch,
-            settings.environment,
-            forks=settings.forks,
-            collections=settings.collections,
+            scratch, settings.environment, forks=settings.forks, collections=settings.collections
         )
-        environment |= faults.variables(fault, scratch)
+        environment |= faults.variables(fault, scratch) | includes.variables(playbooks, scratch)
         pace = _Pace(scratch, playbooks, on_playbook)
         result = _run(settings, command, environment, scratch, label, pace)
-        return msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
+        result = msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
+        return includes.judged(result, scratch, settings.secrets)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -170,6 +168,7 @@ class _Pace:
         """Whether Ansible may go on with the playbook that begins."""
         index = follower.playbooks - 1
         try:
+            includes.require(self._word.parent)
             if self._on_playbook is not None and self.error is None:
                 self._on_playbook(Reached(index, follower.fingerprints, follower.unmatched))
             if self._playbooks[index] == inventories.GO and self.error is None:

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 SUFFIXES = (".yml", ".yaml", ".json")
 """Of files that are read, in any case; no other may be included."""
 
+WATCHED = frozenset({"include_tasks", "include_vars"})
+"""Modules that take a file in while Ansible runs, and say which."""
+
 MERGE = "tag:yaml.org,2002:merge"
 _PATH = re.compile(r"(?:\./)?[\w-][\w.+ @-]*(?:/[\w-][\w.+ @-]*)*\Z")
 _NAME = re.compile(r"[\w-][\w.-]*(?:/[\w-][\w.-]*)*\Z")
 _PAIRS = re.compile(
     r"(?:\s*\w+=(?:\"[^\"\\]*\"|'[^'\\]*'|(?:\{\{(?:(?!\}\})[^\\])*\}\}|[^\s\"'{\\])*)(?=\s|\Z))+\s*\Z"
 )
+_TEMPLATED = re.compile(r"(?:[\w.+@/ -]|\{\{(?:(?!\{\{|\}\})[^\\])*\}\})+\Z")
 _PAIR = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|(?:\{\{.*?\}\}|[^\s\"'{])*)")
 
 
@@ -40,6 +44,9 @@ class Call:
     arguments: dict[str, yaml.Node | str] = field(default_factory=dict)
     raw: str = ""
     """What is no `name=value`: the file of `include_tasks: x.yml`."""
+    watched: bool = False
+    """Whether the file that it takes in is looked at while it runs, so that a template may
+    name it (see `includes`)."""
     opaque: bool = False
     """Whether there are arguments that can't be known before it runs."""
 
@@ -89,7 +96,8 @@ def calls(task: yaml.MappingNode, special: frozenset[str]) -> Iterator[Call]:
             call = _action(key, value)
         elif str(key.value).rpartition(".")[2] in special:
             call = Call(str(key.value), key)
-            _give(call, value)
+            call.watched = call.short in WATCHED
+            _give(call, value, whole=call.watched)
         if call is not None and (not call.module or call.short in special):
             for given in more:
                 _give(call, given)
@@ -130,11 +138,15 @@ def _action(key: yaml.Node, value: yaml.Node) -> Call:
     return call
 
 
-def _give(call: Call, value: yaml.Node) -> None:
+def _give(call: Call, value: yaml.Node, *, whole: bool = False) -> None:
+    """`whole`: a text that is a template, without `=`, is the name of a file."""
     import yaml
 
     if isinstance(value, yaml.ScalarNode):
-        _give_text(call, str(value.value))
+        if whole and is_watched(str(value.value).strip()) and "=" not in value.value:
+            call.raw = str(value.value).strip()
+        else:
+            _give_text(call, str(value.value))
     elif isinstance(value, yaml.MappingNode):
         for name, given in pairs(value):
             if isinstance(name, yaml.ScalarNode):
@@ -176,6 +188,15 @@ def is_inside(path: str | None, *, suffix: bool = True) -> bool:
     if path is None or not _PATH.match(path):
         return False
     return not suffix or path.lower().endswith(SUFFIXES)
+
+
+def is_watched(path: str | None) -> bool:
+    """Whether a template may name a file, which is then looked at when it is taken in. What
+    is written in it doesn't lead out by itself."""
+    if path is None or not is_templated(path) or not _TEMPLATED.match(path):
+        return False
+    written = re.sub(r"\{\{.*?\}\}", "x", path, flags=re.DOTALL)
+    return is_inside(written, suffix=False) and "otapgate_" not in path and "{%" not in path
 
 
 def is_plain(name: str | None) -> bool:

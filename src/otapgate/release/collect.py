@@ -21,6 +21,9 @@ from otapgate.release import paths
 LITTER = frozenset({"__pycache__", ".git", ".pytest_cache", ".mypy_cache", ".ruff_cache"})
 """Folders that programs leave behind: not part of playbooks and test plans."""
 
+_TRYING = frozenset({"tests", "molecule"})
+"""Of a published role or collection: how its makers try it out, on hosts of their own."""
+
 
 OURS = ".otapgate"
 """Where a landscape's ledger and content store are: no part of any release."""
@@ -243,10 +246,18 @@ def _walk(
             refused = _ours(str(start / OURS))
             yield below, _RefusedFile(below, refused.message, refused.remedy)
         elif entry.is_dir(follow_symlinks=False):
-            if entry.name not in leave:
+            if entry.name not in leave and not (leave and _tries_out(below, entry)):
                 yield from _walk(start / entry.name, below, leave)
         else:
             yield below, start / entry.name
+
+
+def _tries_out(below: list[str], entry: os.DirEntry[str]) -> bool:
+    """Whether the folder lies in a role's or a collection's own and is how that is tried
+    out; a folder that is a role itself isn't."""
+    if entry.name not in _TRYING or (Path(entry.path) / "tasks").is_dir():
+        return False
+    return below[-3:-2] == ["roles"] or below[-4:-3] == ["ansible_collections"]
 
 
 def _source(file: Path, start: Path, where: str, parts: list[str]) -> Source:
