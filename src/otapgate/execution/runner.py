@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import faults, tether
+from otapgate.execution import control, faults, tether
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -137,15 +137,17 @@ def run_playbooks(
             *("-i", str(scratch / "inventory" / "hosts.yml"), "-e", f"@{extra}"),
             *(str(path.absolute()) for path in playbooks),
         ]
-        environment = inventories.process_environment(
-            scratch,
-            settings.environment,
-            forks=settings.forks,
-            collections=settings.collections,
-        )
-        environment |= faults.variables(fault, scratch)
         pace = _Pace(scratch, playbooks, on_playbook)
-        result = _run(settings, command, environment, scratch, label, pace)
+        with control.sockets() as sockets:
+            environment = inventories.process_environment(
+                scratch,
+                settings.environment,
+                forks=settings.forks,
+                collections=settings.collections,
+                sockets=sockets,
+            )
+            environment |= faults.variables(fault, scratch)
+            result = _run(settings, command, environment, scratch, label, pace)
         return msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -350,9 +352,9 @@ def _why(
             where=follower.outside.where or "?",
             host=follower.outside.host,
         )
-    if failure is not None and failure.host in follower.dark and _is_other_key(failure.message):
-        return "host-key-changed", host_keys.changed(failure.host)
     if failure is not None and failure.host in follower.dark:
+        if host_keys.is_other(failure.message):
+            return "host-key-changed", host_keys.changed(failure.host)
         return "host-unreachable", _("{host} can't be reached: {message}").format(
             host=failure.host, message=failure.message
         )
@@ -380,11 +382,6 @@ def _why(
     return "ansible-failed", _("Ansible ended with exit code {code}: {message}").format(
         code=code, message=follower.error() or "?"
     )
-
-
-def _is_other_key(message: str) -> bool:
-    """Whether ssh turned away because of the host's key; it says so in English always."""
-    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
 
 
 def problem(result: PlaybookResult) -> OtapgateError:

@@ -13,10 +13,16 @@ from typing import Any
 
 import msgspec
 
-from otapgate.execution import inventory
+from otapgate.execution import control, inventory
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks, scan_variables
-from otapgate.execution.runner import Settings, prepare_scratch, run_playbooks, write_private
+from otapgate.execution.runner import (
+    FORKS,
+    Settings,
+    prepare_scratch,
+    run_playbooks,
+    write_private,
+)
 from otapgate.landscape.model import Environment
 
 
@@ -99,17 +105,24 @@ def host_access(
     def opened() -> Iterator[Access]:
         scratch = prepare_scratch(settings, "hosts", {})
         try:
-            extra = scratch / "inventory" / "secrets.yml"
-            # YAML as JSON; a host's own variables are the strongest there are in an inventory.
-            hosts = {host.name: dict(secrets or {}) for host in environment.hosts}
-            write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
-            processes = inventory.process_environment(scratch, environment, forks=settings.forks)
-            # What serves ansible-runner only: its callback isn't there for other programs.
-            for name in ("ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "MAX_EVENT_RES",
-                         "RUNNER_ONLY_FAILED_EVENTS", "PATH", "TMPDIR"):  # fmt: skip
-                processes.pop(name, None)
-            yield Access(scratch / "inventory", processes)
+            with control.sockets() as sockets:
+                yield _access(scratch, environment, secrets or {}, sockets)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     return opened
+
+
+def _access(
+    scratch: Path, environment: Environment, secrets: Mapping[str, str], sockets: Path | None
+) -> Access:
+    extra = scratch / "inventory" / "secrets.yml"
+    # YAML as JSON; a host's own variables are the strongest there are in an inventory.
+    hosts = {host.name: dict(secrets) for host in environment.hosts}
+    write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
+    processes = inventory.process_environment(scratch, environment, forks=FORKS, sockets=sockets)
+    # What serves ansible-runner only: its callback isn't there for other programs.
+    for name in ("ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "MAX_EVENT_RES",
+                 "RUNNER_ONLY_FAILED_EVENTS", "PATH", "TMPDIR"):  # fmt: skip
+        processes.pop(name, None)
+    return Access(scratch / "inventory", processes)
