@@ -180,6 +180,7 @@ def planned(
     """Everything a run needs, releases unpacked from the store and verified; `previous`
     is the digest of the release to go back to. Raises Integrity."""
     from otapgate.execution.plan import Plan
+    from otapgate.execution.vault import hidden_values
     from otapgate.release.manifest import Manifest
     from otapgate.release.unpack import remove, unpack
 
@@ -199,6 +200,7 @@ def planned(
     try:
         manifest, tree = unpacked(release.digest, "release")
         before = unpacked(previous, "previous") if previous is not None else (None, None)
+        secrets = secret_values.read(workspace.root, environment)
         yield Plan(
             promotion_id=run_id,
             manifest=manifest,
@@ -209,7 +211,8 @@ def planned(
             put=workspace.store.put,
             previous=before[0],
             previous_tree=before[1],
-            secrets=secret_values.read(workspace.root, environment),
+            secrets=secrets,
+            hidden=hidden_values([tree / "playbooks" for tree in trees], secrets),
             on_progress=lambda event: _tell(event, progress),
         )
     finally:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import control, faults, tether
+from otapgate.execution import control, faults, tether, vault
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -95,7 +95,9 @@ class Settings(msgspec.Struct, frozen=True):
     release_variables: Mapping[str, Any] = {}
     """Weakest of all variables: what the release brings."""
     secrets: Mapping[str, str] = {}
-    """Extra variables whose values must appear nowhere."""
+    """Extra variables whose values must appear nowhere, and what opens Ansible's vaults."""
+    hidden: tuple[str, ...] = ()
+    """Further values that must appear nowhere."""
     collections: tuple[Path, ...] = ()
     forks: int = FORKS
     on_progress: Callable[[Progress], None] | None = None
@@ -128,8 +130,9 @@ def run_playbooks(
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
         extra = scratch / "extra-vars.json"
-        unset = inventories.unset_variables(settings.environment)
-        write_private(extra, json.dumps({**unset, **variables, **settings.secrets}).encode())
+        given = {**inventories.unset_variables(settings.environment), **variables}
+        given |= vault.for_playbooks(settings.secrets)
+        write_private(extra, json.dumps(given).encode())
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
@@ -147,6 +150,7 @@ def run_playbooks(
                 sockets=sockets,
             )
             environment |= faults.variables(fault, scratch)
+            environment |= vault.password_file(settings.secrets, scratch)
             result = _run(settings, command, environment, scratch, label, pace)
         return msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
     finally:
@@ -271,7 +275,7 @@ def _run(
 
         follower = Follower(
             names,
-            SecretsFilter(settings.secrets.values()),
+            SecretsFilter([*settings.secrets.values(), *settings.hidden]),
             file,
             settings.on_progress,
             on_outside=interruption.stop,

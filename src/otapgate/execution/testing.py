@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from otapgate.execution import control, inventory
+from otapgate.execution import control, inventory, vault
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks, scan_variables
 from otapgate.execution.runner import (
@@ -57,7 +57,7 @@ def playbook_runner(
     def run(playbook: Path, should_stop: Callable[[], bool]) -> Outcome:
         hosts = tuple(host.name for host in environment.hosts)
         problems = [
-            *scan_playbooks(playbook.parent, hosts, environment.name),
+            *scan_playbooks(playbook.parent, hosts, environment.name, secrets or {}),
             *scan_variables(brought, "release.yml"),
         ]
         if problems:
@@ -70,7 +70,8 @@ def playbook_runner(
                 "street": environment.street,
             }
         }
-        wary = msgspec.structs.replace(settings, should_stop=should_stop)
+        hidden = vault.hidden_values([playbook.parent], secrets or {})
+        wary = msgspec.structs.replace(settings, should_stop=should_stop, hidden=hidden)
         result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
         return Outcome(result.ok, result.message, result.output.read_bytes())
 
@@ -118,7 +119,7 @@ def _access(
 ) -> Access:
     extra = scratch / "inventory" / "secrets.yml"
     # YAML as JSON; a host's own variables are the strongest there are in an inventory.
-    hosts = {host.name: dict(secrets) for host in environment.hosts}
+    hosts = {host.name: vault.for_playbooks(secrets) for host in environment.hosts}
     write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
     processes = inventory.process_environment(scratch, environment, forks=FORKS, sockets=sockets)
     # What serves ansible-runner only: its callback isn't there for other programs.
