@@ -14,9 +14,10 @@ from tests.lab.labs import Lab
 from .school import CHANGE, CHANTAL, DAAN, School
 
 RELEASE = "agenda@3.0"
+NEXT = "agenda@3.1"
 FILE = """\
 app: agenda
-version: "3.0"
+version: "%s"
 street: agenda
 artifacts: [{path: app-2.0, as: app}]
 playbooks: ../playbooks/far
@@ -67,7 +68,7 @@ class Far:
             (place / name).touch(mode=0o600)
             (place / name).write_text(value + "\n", "utf-8")
 
-    def write(self, **playbooks: str) -> list[str]:
+    def write(self, version: str = "3.0", **playbooks: str) -> list[str]:
         """The release's files, a keyword in the place of a playbook or beside them (`/` is
         written `__`); returns the command that builds it."""
         folder = self.school.root / "playbooks/far"
@@ -76,12 +77,12 @@ class Far:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
         file = self.school.root / "releases/far.yml"
-        file.write_text(FILE, "utf-8")
+        file.write_text(FILE % version, "utf-8")
         return ["release", "build", "releases/far.yml", "--change", CHANGE]
 
-    def build(self, **playbooks: str) -> None:
+    def build(self, version: str = "3.0", **playbooks: str) -> None:
         """The release of `write`, built."""
-        self.school.here(CHANTAL, *self.write(**playbooks))
+        self.school.here(CHANTAL, *self.write(version, **playbooks))
 
     def command(self, *args: str) -> list[str]:
         """A command of the administrator's, to be run in the lab."""
@@ -100,8 +101,8 @@ class Far:
         """Run one in the lab; its JSON."""
         return self.school.judged(args, *self.attempt(*args), expect)
 
-    def promote(self, expect: int = 0) -> dict[str, Any]:
-        return self("promote", RELEASE, "--to", "T", "--change", CHANGE, expect=expect)
+    def promote(self, expect: int = 0, release: str = RELEASE) -> dict[str, Any]:
+        return self("promote", release, "--to", "T", "--change", CHANGE, expect=expect)
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         """One that runs on while the test does something else."""

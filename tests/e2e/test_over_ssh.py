@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -19,7 +20,7 @@ import pytest
 from tests.lab.labs import Lab, make_lab
 from tests.probe.sshd import make_key
 
-from .far import PLAYBOOKS, RELEASE, Far
+from .far import NEXT, PLAY, PLAYBOOKS, RELEASE, Far
 from .school import CHANGE, School
 
 __all__ = ["make_lab"]
@@ -214,3 +215,80 @@ def test_the_witness_sees_a_secret_in_arguments_and_environments() -> None:
         subprocess.run(["sh", "-c", "sleep 0.5; true", secret], check=True)
     assert seen.environments
     assert seen.arguments
+
+
+def test_a_vault_is_opened_by_the_environments_password_only(far: Far, tmp_path: Path) -> None:
+    password, value = "Kluis-openen-51", "Postzegel-88"
+    file = tmp_path / "all.yml"
+    file.write_text(f"mail_password: {value}\n")
+    (tmp_path / "password").write_text(password)
+    subprocess.run(
+        [Path(sys.executable).with_name("ansible-vault"), "encrypt", "--vault-password-file",
+         tmp_path / "password", file],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    reached = {**far.lab.connection("t1"), "ansible_become": True}
+    far.describe(reached, {})
+    uses = "    - copy: {content: '{{ mail_password }}', dest: /srv/agenda/mail, mode: '0600'}\n"
+    says = "    - debug: {msg: 'it is {{ mail_password }}'}\n"
+    far.build(group_vars__all=file.read_text(), deploy=PLAYBOOKS["deploy.yml"] + uses + says)
+    said = far.promote(expect=4)
+    assert said["error"]["code"] == "inventory-escapes"
+    assert {(x["file"], x["line"]) for x in said["problems"]} >= {
+        ("playbooks/group_vars/all.yml", 1)
+    }
+    far.describe(reached, {"ansible_vault_password": "not the one"})
+    said = far.promote(expect=4)
+    assert said["error"]["code"] == "vault-closed"
+    assert [(x["file"], x["line"]) for x in said["problems"]] == [
+        ("playbooks/group_vars/all.yml", 1)
+    ]
+    assert not far.on_host("/srv/agenda").exists()
+    far.describe(reached, {"ansible_vault_password": password})
+    with watched(password) as opened, watched(value) as seen:
+        code, out, err = far.attempt("promote", RELEASE, "--to", "T", "--change", CHANGE)
+    assert code == 0, out + err
+    nowhere(far, opened, out + err)
+    assert far.on_host("/srv/agenda/mail").read_text() == value
+    far.on_host("/srv/agenda/mail").unlink()
+    nowhere(far, seen, out + err)
+
+
+KEEPS = {
+    "snapshot": PLAY
+    + "    - file: {path: '{{ otapgate_snapshot }}', state: directory, mode: '0700'}\n"
+    + "    - shell: '[ ! -e /srv/agenda ] || cp -aT /srv/agenda {{ otapgate_snapshot }}/agenda'\n",
+    "deploy": PLAY
+    + "    - file: {path: /srv/agenda, state: directory}\n"
+    + "    - copy: {content: '{{ otapgate_release.version }}', dest: /srv/agenda/version}\n",
+    "verify": PLAY + "    - command: grep -q {{ otapgate_release.version }} /srv/agenda/version\n",
+    "rollback": PLAY
+    + "    - shell: 'rm -rf /srv/agenda; [ ! -e {{ otapgate_snapshot }}/agenda ] ||"
+    " cp -aT {{ otapgate_snapshot }}/agenda /srv/agenda'\n",
+}
+
+
+def test_snapshots_on_hosts_go_when_nothing_can_need_them(far: Far) -> None:
+    """Those of somebody else stay; one that can't be removed is told, and no more."""
+    place = far.on_host("/var/tmp/otapgate")
+    far.describe({**far.lab.connection("t1"), "ansible_become": True}, {})
+    for version in ("3.0", "3.1"):
+        far.build(version, **KEEPS)
+    first = far.promote()["promotion"]["id"]
+    assert {path.name for path in place.iterdir()} == {first}
+    others = {"prom-0000000000aa", "by-hand"}
+    for name in others:
+        (place / name).mkdir()
+    said = far("rehearse", NEXT, "--env", "T")
+    assert said["rehearsal"]["outcome"] == "restored", said
+    assert {path.name for path in place.iterdir()} == {first, *others}
+    second = far.promote(release=NEXT)["promotion"]["id"]
+    assert {path.name for path in place.iterdir()} == {second, *others}
+    rehearsed = said["rehearsal"]["id"]
+    (place / rehearsed).symlink_to("by-hand")  # nobody may be led astray by it
+    code, out, err = far.attempt("rollback", "T", "--yes")
+    assert code == 0, out + err
+    assert far.on_host("/srv/agenda/version").read_text() == "3.0"
+    assert {path.name for path in place.iterdir()} == {rehearsed, *others}
+    assert "Old snapshots are left on hosts" in err
+    assert f"{rehearsed}: it is no folder" in err

@@ -251,6 +251,32 @@ def prune(workspace: Workspace, environment: Environment) -> None:
             forget(workspace, past.by_act)
 
 
+def prune_hosts(workspace: Workspace, plan: Plan, *also: str) -> None:
+    """Remove the snapshots on hosts that aren't local of every run that has ended, but for
+    the last promotion's and for what is still open; of the runs `also` too. Whatever goes
+    wrong is told, and no more."""
+    from otapgate.execution.events import Progress as Event
+    from otapgate.execution.snapshots import remove
+
+    known = workspace.state.environment(plan.environment.name)
+    needed = {one.by_act for one in known.history[-1:]}
+    if known.unfinished is not None:
+        needed.add(known.unfinished.id)
+        for _position, statement, _by in workspace.statements("rollback-started"):
+            needed.add(str(statement.predicate["promotion"]))
+    left = open_rehearsal(workspace, plan.environment.name)
+    ended = set(also)
+    for act, name in (("promotion-finished", "promotion"), ("rehearsal", "rehearsal")):
+        for _position, statement, _by in workspace.statements(act):
+            if statement.predicate["environment"] == plan.environment.name:
+                ended.add(str(statement.predicate[name]))
+    if left is not None and left.id not in also:
+        needed.add(left.id)
+    said = remove(plan, sorted(ended - needed))
+    if said and plan.on_progress is not None:
+        plan.on_progress(Event("note", said))
+
+
 def record_end(workspace: Workspace, plan: Plan, act: Draft, outcome: str, command: str) -> int:
     """Record how something ended. When that can't be done, say how it ended all the same:
     the hosts are so, only the ledger doesn't know it yet. Raises Integrity."""
