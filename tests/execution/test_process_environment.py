@@ -52,14 +52,14 @@ def test_roles_come_from_the_release_only(tmp_path: Path) -> None:
     assert given(tmp_path, environment("ssh"))["ANSIBLE_ROLES_PATH"] == str(tmp_path / "roles")
 
 
-def test_two_ways_to_one_address_share_no_connection(tmp_path: Path) -> None:
-    """The same private address behind two jump hosts is two machines."""
-    name = "ANSIBLE_SSH_CONTROL_PATH_DIR"
-    one = given(tmp_path, environment("ssh", ansible_ssh_common_args="-J a"))[name]
-    other = given(tmp_path, environment("ssh", ansible_ssh_common_args="-J b"))[name]
-    again = given(tmp_path, environment("ssh", ansible_ssh_common_args="-J a"))[name]
-    assert one == again != other
-    assert Path(one).stat().st_mode & 0o777 == 0o700
+def test_without_a_folder_for_its_sockets_ssh_connects_for_every_task(tmp_path: Path) -> None:
+    apart = given(tmp_path, environment("ssh"))["ANSIBLE_SSH_ARGS"]
+    assert "Control" not in apart
+    together = process_environment(
+        tmp_path, environment("ssh"), forks=1, sockets=tmp_path / "sockets"
+    )
+    assert "ControlPersist=60s" in together["ANSIBLE_SSH_ARGS"]
+    assert together["ANSIBLE_SSH_CONTROL_PATH_DIR"] == str(tmp_path / "sockets")
 
 
 def test_only_the_pinned_host_keys_are_believed(tmp_path: Path) -> None:
@@ -88,9 +88,3 @@ def test_a_host_without_a_pinned_key_is_refused(tmp_path: Path) -> None:
     assert "web1" in caught.value.message
     assert "web0" not in caught.value.message
     assert caught.value.remedy == "otapgate env pin demo-A"
-
-
-def test_another_pinned_key_is_another_connection(tmp_path: Path) -> None:
-    name = "ANSIBLE_SSH_CONTROL_PATH_DIR"
-    other = msgspec.structs.replace(environment("ssh"), host_keys={"web0": (KEY, KEY)})
-    assert given(tmp_path, environment("ssh"))[name] != given(tmp_path, other)[name]

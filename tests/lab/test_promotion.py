@@ -84,9 +84,22 @@ def test_a_host_with_another_key_is_refused_and_nothing_is_touched(own: Applicat
     own.lab.change_host_key("p2")
     found = own.do(own.plan("promotion-1", own.release("2.0")), "run")
     assert (found["outcome"], found["touched"]) == ("rolled-back", False)
+    assert found["code"] == "host-key-changed"
     assert found["hosts"]["p2"] == "unreachable"
     assert "p2" in found["message"]
     assert own.picture("p1") == own.picture("p3") == OLD
+
+
+def test_a_host_key_that_changes_right_after_a_promotion_is_seen_by_the_next_command(
+    own: Application,
+) -> None:
+    plan = own.plan("promotion-1", own.release("2.0"))
+    found = own.do(plan, "run")
+    assert (found["outcome"], found["hosts"]["p2"]) == ("succeeded", "ok")
+    own.lab.change_host_key("p2")
+    found = own.do(plan, "go_back")
+    assert (found["outcome"], found["hosts"]["p2"]) == ("failed", "unreachable")
+    assert "p2 shows another SSH host key" in found["message"]
 
 
 def test_a_host_that_goes_away_in_the_middle_is_brought_back_later(own: Application) -> None:

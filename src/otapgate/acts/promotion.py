@@ -214,6 +214,8 @@ def record_end(
     assert open_ is not None, "a promotion ends once"
     command = runs.ways_out(workspace, open_)[0]
     entry = runs.record_end(workspace, plan, act, result.outcome, command)
+    if result.outcome != "failed":
+        runs.prune_hosts(workspace, plan)
     if result.outcome == "rolled-back":
         runs.forget(workspace, plan.promotion_id)
     return [entry]

@@ -54,6 +54,8 @@ def rehearse(
         with runs.planned(workspace, environment, release, previous, run_id, progress) as plan:
             runs.guard(plan, with_previous=True)
             result = carry_out(plan, faults)
+            if result.clean:
+                runs.prune_hosts(workspace, plan, run_id)
         if result.outcome == "unfinished":
             said = _("Interrupted. {environment} may be half-way between two releases.").format(
                 environment=environment.name

@@ -84,6 +84,8 @@ def rollback(
             outcome = {"rolled-back": "restored"}.get(result.outcome, result.outcome)
             if outcome != "unfinished":
                 entries += _record(workspace, plan, way, result)
+            if outcome == "restored" and way.kind != "promotion":
+                runs.prune_hosts(workspace, plan, way.run_id)
         if outcome == "restored":
             runs.forget(workspace, way.run_id)
     return {

@@ -183,6 +183,7 @@ def planned(
     is the digest of the release to go back to. Raises Integrity."""
     from otapgate.execution.plan import Plan
     from otapgate.execution.steps import stopped_by
+    from otapgate.execution.vault import hidden_values
     from otapgate.release.manifest import Manifest
     from otapgate.release.unpack import remove, unpack
 
@@ -206,6 +207,7 @@ def planned(
     try:
         manifest, tree = unpacked(release.digest, "release")
         before = unpacked(previous, "previous") if previous is not None else (None, None)
+        secrets = secret_values.read(workspace.root, environment)
         yield Plan(
             promotion_id=run_id,
             manifest=manifest,
@@ -216,7 +218,8 @@ def planned(
             put=workspace.store.put,
             previous=before[0],
             previous_tree=before[1],
-            secrets=secret_values.read(workspace.root, environment),
+            secrets=secrets,
+            hidden=hidden_values([tree / "playbooks" for tree in trees], secrets),
             on_progress=lambda event: _tell(event, progress),
         )
     finally:
@@ -289,6 +292,32 @@ def prune(workspace: Workspace, environment: Environment) -> None:
     for past in workspace.state.environment(environment.name).history[:-1]:
         if past.by_act != ADOPTED:
             forget(workspace, past.by_act)
+
+
+def prune_hosts(workspace: Workspace, plan: Plan, *also: str) -> None:
+    """Remove the snapshots on hosts that aren't local of every run that has ended, but for
+    the last promotion's and for what is still open; of the runs `also` too. Whatever goes
+    wrong is told, and no more."""
+    from otapgate.execution.events import Progress as Event
+    from otapgate.execution.snapshots import remove
+
+    known = workspace.state.environment(plan.environment.name)
+    needed = {one.by_act for one in known.history[-1:]}
+    if known.unfinished is not None:
+        needed.add(known.unfinished.id)
+        for _position, statement, _by in workspace.statements("rollback-started"):
+            needed.add(str(statement.predicate["promotion"]))
+    left = open_rehearsal(workspace, plan.environment.name)
+    ended = set(also)
+    for act, name in (("promotion-finished", "promotion"), ("rehearsal", "rehearsal")):
+        for _position, statement, _by in workspace.statements(act):
+            if statement.predicate["environment"] == plan.environment.name:
+                ended.add(str(statement.predicate[name]))
+    if left is not None and left.id not in also:
+        needed.add(left.id)
+    said = remove(plan, sorted(ended - needed))
+    if said and plan.on_progress is not None:
+        plan.on_progress(Event("note", said))
 
 
 def record_end(workspace: Workspace, plan: Plan, act: Draft, outcome: str, command: str) -> int:

@@ -18,10 +18,12 @@ import msgspec
 
 from otapgate.errors import Problem
 from otapgate.execution import inventory as inventories
+from otapgate.execution import vault
 from otapgate.execution.plan import Plan
 from otapgate.execution.redirects import REDIRECTING, scan_playbooks, scan_texts, scan_variables
 from otapgate.execution.runner import ansible_binary, prepare_scratch
 from otapgate.i18n import _
+from otapgate.secrets_filter import SecretsFilter
 
 TIMEOUT_SECONDS = 60
 
@@ -42,7 +44,8 @@ class InventoryCheck:
             except subprocess.TimeoutExpired:
                 return [Problem(_("ansible-inventory gave no answer."))]
             if self._process.returncode != 0:
-                said = errors.decode("utf-8", "replace").strip()[-1000:]
+                mask = SecretsFilter([*self._plan.secrets.values(), *self._plan.hidden])
+                said = mask(errors.decode("utf-8", "replace")).strip()[-1000:]
                 return [Problem(_("ansible-inventory failed: {why}").format(why=said))]
             return compare_inventory(self._plan, output)
         finally:
@@ -65,7 +68,10 @@ def start_inventory_check(plan: Plan) -> InventoryCheck:
     environment = inventories.process_environment(
         scratch, plan.environment, forks=settings.forks, collections=settings.collections
     )
-    environment["ANSIBLE_STDOUT_CALLBACK"] = "default"
+    environment |= {
+        "ANSIBLE_STDOUT_CALLBACK": "default",
+        **vault.password_file(plan.secrets, scratch),
+    }
     playbooks = plan.release_tree.absolute() / "playbooks"
     process = subprocess.Popen(
         [
@@ -84,7 +90,9 @@ def start_inventory_check(plan: Plan) -> InventoryCheck:
 def check_release(plan: Plan) -> list[Problem]:
     """The static half for one plan: its playbooks, variables and declared state."""
     return [
-        *scan_playbooks(plan.release_tree / "playbooks", plan.hosts, plan.environment.name),
+        *scan_playbooks(
+            plan.release_tree / "playbooks", plan.hosts, plan.environment.name, plan.secrets
+        ),
         *scan_variables(plan.manifest.variables, "release.yml"),
         *scan_texts(
             msgspec.to_builtins((plan.manifest.state, plan.manifest.installs)), "release.yml"
@@ -116,6 +124,7 @@ def compare_inventory(plan: Plan, listed: bytes) -> list[Problem]:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return [Problem(_("ansible-inventory's answer can't be read."))]
     hosts = {*per_host, *(host for members in groups.values() for host in members)}
+    mask = SecretsFilter([*plan.secrets.values(), *plan.hidden])
     found = [
         Problem(
             _("{host} isn't a host of {environment}, but Ansible would go there.").format(
@@ -143,9 +152,14 @@ def compare_inventory(plan: Plan, listed: bytes) -> list[Problem]:
                 found.append(
                     Problem(
                         _("{host}: Ansible would use {name}={seen!r}, not {wanted!r}.").format(
-                            host=host, name=name, seen=seen.get(name), wanted=expected
+                            host=host, name=name, seen=_shown(seen.get(name), mask), wanted=expected
                         ),
                         remedy=_("Take {name} out of the release's variables.").format(name=name),
                     )
                 )
     return found
+
+
+def _shown(value: Any, mask: SecretsFilter) -> Any:
+    """A value for a sentence, without secrets."""
+    return mask(value) if isinstance(value, str) else json.loads(mask(json.dumps(value)))

@@ -7,14 +7,9 @@ can change where a playbook goes. Running Ansible is the runner's.
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import json
 import os
 import shlex
-import stat
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,10 +89,13 @@ def inventory(
     }
 
 
-SSH_ARGUMENTS = "-F /dev/null -C -o ControlMaster=auto -o ControlPersist=60s"
+SSH_ARGUMENTS = "-F /dev/null -C"
 """What ssh is given. Without `-F`, a `HostName` or `ProxyJump` in the configuration of
 whoever runs otapgate would send one environment to another's machines, unseen: the way to
 a host is the environment's to describe."""
+_SHARED = "-o ControlMaster=auto -o ControlPersist=60s"
+"""One connection for all tasks on a host; its end is `control`'s, at the latest when it has
+been idle for so long."""
 _PINNED = (
     "-o UserKnownHostsFile={path} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes"
     " -o UpdateHostKeys=no -o VerifyHostKeyDNS=no -o NoHostAuthenticationForLocalhost=no"
@@ -107,7 +105,7 @@ _PINNED = (
 host is reached: the keys that the description pins are the only ones that are believed."""
 
 
-def ssh_arguments(scratch: Path, environment: Environment) -> str:
+def ssh_arguments(scratch: Path, environment: Environment, sockets: Path | None) -> str:
     """What ssh is given; writes the environment's host keys below `scratch`, in a path
     that may hold spaces."""
     path = scratch / "known_hosts"
@@ -115,15 +113,21 @@ def ssh_arguments(scratch: Path, environment: Environment) -> str:
     # Ansible splits this as a shell would, ssh then reads the option's value by words
     quoted = shlex.quote(f'UserKnownHostsFile="{path}"')
     pinned = _PINNED.replace("UserKnownHostsFile={path}", quoted)
-    return f"{SSH_ARGUMENTS} {pinned}"
+    return f"{SSH_ARGUMENTS} {_SHARED} {pinned}" if sockets else f"{SSH_ARGUMENTS} {pinned}"
 
 
 def process_environment(
-    scratch: Path, environment: Environment, *, forks: int, collections: Sequence[Path] = ()
+    scratch: Path,
+    environment: Environment,
+    *,
+    forks: int,
+    collections: Sequence[Path] = (),
+    sockets: Path | None = None,
 ) -> dict[str, str]:
     """Environment variables for Ansible's processes, all of them; makes the empty
     `ansible.cfg` below `scratch` that keeps every other one from being read, and the list
-    of host keys. Raises BadInput when a host over SSH has none."""
+    of host keys. `sockets` is the folder for ssh's control sockets (`control.sockets`);
+    without it every task connects anew. Raises BadInput when a host over SSH has no key."""
     host_keys.require(environment)
     reached = {
         host.name: connection_variables(environment, host.name) for host in environment.hosts
@@ -145,9 +149,8 @@ def process_environment(
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(scratch),
         "ANSIBLE_LOCAL_TEMP": str(temporary),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(
-            _control_folder(scratch, (reached, environment.host_keys))
-        ),
+        # a name for it even where there are no sockets, or Ansible makes ~/.ansible/cp
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets or scratch / "sockets"),
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
@@ -159,7 +162,7 @@ def process_environment(
         "ANSIBLE_ROLES_PATH": str(scratch / "roles"),
         "ANSIBLE_FORKS": str(forks),
         "ANSIBLE_PIPELINING": "True",
-        "ANSIBLE_SSH_ARGS": ssh_arguments(scratch, environment),
+        "ANSIBLE_SSH_ARGS": ssh_arguments(scratch, environment, sockets),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
@@ -174,24 +177,3 @@ def process_environment(
         "RUNNER_ONLY_FAILED_EVENTS": "False",
         "MAX_EVENT_RES": str(LARGEST_RESULT),
     }
-
-
-def _control_folder(scratch: Path, reached: Any) -> Path:
-    """A private folder with a short name for ssh's control sockets: a socket's path
-    holds at most 108 bytes, so it can't lie below the run's own folder. Ansible names a
-    socket by address, port and user, which two environments behind different jump hosts
-    may share; so each way to reach an environment, host keys included, has a folder of
-    its own."""
-    how = hashlib.sha256(json.dumps(reached, sort_keys=True, default=str).encode()).hexdigest()
-    folder = Path(tempfile.gettempdir()) / f"otapgate-{getpass.getuser()}"
-    for one in (folder, folder / how[:8]):
-        try:
-            one.mkdir(mode=0o700, exist_ok=True)
-            found = one.lstat()
-        except OSError:
-            return scratch
-        private = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
-        # somebody else's folder in /tmp could hold sockets that lead elsewhere
-        if not private or found.st_uid != os.getuid():
-            return scratch
-    return folder / how[:8]

@@ -56,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True):
     previous_tree: Path | None = None
     secrets: Mapping[str, str] = {}
     """Extra variables that must not be seen anywhere."""
+    hidden: tuple[str, ...] = ()
+    """Further values that must not be: those of the release's vaults."""
     on_progress: Callable[[Progress], None] | None = None
     patience: int = PATIENCE_SECONDS
     forks: int = FORKS
@@ -94,6 +96,7 @@ class Plan(msgspec.Struct, frozen=True):
             lock=tether_path(self.root.absolute(), self.environment.name),
             release_variables=self.manifest.variables,
             secrets=self.secrets,
+            hidden=self.hidden,
             collections=(collections,) if collections.is_dir() else (),
             forks=self.forks,
             on_progress=self.on_progress,
@@ -151,10 +154,14 @@ class Plan(msgspec.Struct, frozen=True):
         """Where the host's snapshot is kept, on that host."""
         if self._is_local(host):
             return str(self.run_dir.absolute() / "snapshot" / host)
+        return f"{self.snapshot_root(host)}/{self.promotion_id}/{host}"
+
+    def snapshot_root(self, host: str) -> str:
+        """The folder of all snapshots on a host; "" where that is local, and each run has
+        its own in its folder."""
         own = next(item for item in self.environment.hosts if item.name == host)
         merged = {**self.environment.variables, **own.variables}
-        root = str(merged.get(SNAPSHOT_VARIABLE, SNAPSHOT_ROOT))
-        return f"{root}/{self.promotion_id}/{host}"
+        return "" if self._is_local(host) else str(merged.get(SNAPSHOT_VARIABLE, SNAPSHOT_ROOT))
 
     def make_snapshot_folders(self) -> None:
         """Make the folders (0700) for local hosts; on others the playbook does."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate.errors import Problem
-from otapgate.execution import lookups
+from otapgate.execution import lookups, vault
 from otapgate.execution import targets as t
 from otapgate.execution.connection_names import is_redirecting, is_templated, redirects
 from otapgate.execution.events import LOCALHOST
@@ -62,15 +62,24 @@ def hosts_outside(patterns: Iterator[str], allowed: set[str] | None) -> str:
 
 
 class Scan:
-    """One file. `routes`: it is a collection's `meta/runtime.yml`."""
+    """One file. `routes`: it is a collection's `meta/runtime.yml`. `opens`: what is sealed by
+    Ansible Vault is read with it; None where no password can be known yet, and what is sealed
+    is left for the check before each run."""
 
     def __init__(
-        self, relative: str, allowed: set[str] | None, path: Path, *, routes: bool = False
+        self,
+        relative: str,
+        allowed: set[str] | None,
+        path: Path,
+        *,
+        routes: bool = False,
+        opens: vault.Vault | None = None,
     ) -> None:
         self._file = relative
         self._allowed = allowed
         self._path = path
         self._routes = routes
+        self._vault = opens
         self._found: dict[Problem, None] = {}
         self._seen: set[tuple[int, bool, bool]] = set()
 
@@ -80,20 +89,36 @@ class Scan:
 
         try:
             text = self._path.read_text("utf-8")
-            if text.startswith("$ANSIBLE_VAULT"):
-                return [Problem(_("An encrypted file can't be checked."), self._file, 1)]
+            if vault.is_sealed(text):
+                if self._vault is None:
+                    return []
+                text = self._vault.text(text)
             for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
                 if document is not None:
+                    self._open(document)
                     # plays and tasks are lists; variables never are
                     self._walk(document, acts=isinstance(document, yaml.SequenceNode))
                     if isinstance(document, yaml.MappingNode) and self._path.parent.name == "meta":
                         self._children(document, {"dependencies"}, self._roles)
+        except vault.Closed as closed:
+            self._put(closed.problem(self._file))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             self._put(Problem(str(error.problem), self._file, mark.line + 1 if mark else None))
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             self._put(Problem(str(error), self._file))
         return list(self._found)
+
+    def _open(self, document: yaml.Node) -> None:
+        """Put in the place of every sealed value what is in it, as Ansible will read it."""
+        for node in vault.sealed_nodes(document) if self._vault is not None else ():
+            try:
+                node.value = self._vault.text(str(node.value))  # type: ignore[union-attr]
+                node.tag = f"{_STANDARD}str"
+            except vault.Closed as closed:
+                self._put(closed.problem(self._file, node.start_mark.line + 1))
+            except UnicodeDecodeError as error:
+                self._add(str(error), node)
 
     def _put(self, problem: Problem) -> None:
         self._found[problem] = None
@@ -123,7 +148,7 @@ class Scan:
             for key, value in node.value:
                 if key.tag == t.MERGE:
                     self._walk(value, acts=acts, bare=bare)
-                elif isinstance(key, yaml.ScalarNode):
+                elif isinstance(key, yaml.ScalarNode) and key.tag not in vault.TAGS:
                     self._walk(key)
                     self._pair(str(key.value), key, value)
                     self._walk(value, acts=key.value in _CONTAINERS, bare=key.value in _BARE)
@@ -142,7 +167,9 @@ class Scan:
 
     def _pair(self, key: str, node: yaml.Node, value: yaml.Node) -> None:
         """What counts in any mapping."""
-        if key == "delegate_to":
+        if key == vault.LEGACY_KEY:
+            self._add(_("{key} hides what is written; write !vault.").format(key=key), node)
+        elif key == "delegate_to":
             words = " ".join(_words(value))
             if not (words in _HERE or _SELF.match(words)):
                 self._add(

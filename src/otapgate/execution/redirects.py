@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from otapgate.errors import Problem
-from otapgate.execution import lookups
+from otapgate.execution import lookups, vault
 from otapgate.execution.connection_names import REDIRECTING, is_redirecting, redirects
 from otapgate.execution.playbook_scan import Scan
 from otapgate.execution.targets import SUFFIXES
@@ -36,14 +36,25 @@ _SHIPPED = frozenset({"modules", "module_utils", "__init__.py"})
 
 
 def scan_playbooks(
-    folder: Path, hosts: Sequence[str] | None = None, environment: str = ""
+    folder: Path,
+    hosts: Sequence[str] | None = None,
+    environment: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """Every way in which the playbooks below `folder` might leave their environment.
 
     `hosts` and `environment` are what `hosts:` may name besides `all`; without them (when
-    a release is built, and its environment isn't known) any plain name passes. Files are
-    named relative to the folder's parent (`playbooks/deploy.yml`).
+    a release is built, and its environment isn't known) any plain name passes, and what
+    Ansible Vault sealed is left for later; with them it is opened by a password among
+    `secrets`. Files are named relative to the folder's parent (`playbooks/deploy.yml`).
     """
+    with vault.opening(secrets or {}) as opens:
+        return _scan(folder, hosts, environment, None if hosts is None else opens)
+
+
+def _scan(
+    folder: Path, hosts: Sequence[str] | None, environment: str, opens: vault.Vault | None
+) -> list[Problem]:
     found: list[Problem] = []
     allowed = None if hosts is None else {"all", "*", environment, *hosts}
     for path in sorted(folder.rglob("*")):
@@ -67,9 +78,9 @@ def scan_playbooks(
             found.append(Problem(_("An ansible.cfg would change how hosts are reached."), relative))
         elif path.is_file() and (path.suffix.lower() in SUFFIXES or _is_read_as_yaml(path, inside)):
             routes = _is_collection(inside) and inside[-1] == "meta" and path.stem == "runtime"
-            found += Scan(relative, allowed, path, routes=routes).problems()
+            found += Scan(relative, allowed, path, routes=routes, opens=opens).problems()
         elif path.is_file():
-            found += _scan_template(relative, path)
+            found += _scan_template(relative, path, opens)
     return found
 
 
@@ -154,9 +165,16 @@ def _is_idle(path: Path) -> bool:
     )
 
 
-def _scan_template(relative: str, path: Path) -> list[Problem]:
+def _scan_template(relative: str, path: Path, opens: vault.Vault | None) -> list[Problem]:
     """Any text file may be a template."""
     text = path.read_bytes().decode("utf-8", "replace")
+    if vault.is_sealed(text):
+        if opens is None:
+            return []
+        try:
+            text = opens.open(text).decode("utf-8", "replace")
+        except vault.Closed as closed:
+            return [closed.problem(relative)]
     if lookups.has_own_marks(text):
         return [Problem(lookups.own_marks(), relative, 1)]
     if "{{" not in text and "{%" not in text:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import faults, includes, tether
+from otapgate.execution import control, faults, includes, tether, vault
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -95,7 +95,9 @@ class Settings(msgspec.Struct, frozen=True):
     release_variables: Mapping[str, Any] = {}
     """Weakest of all variables: what the release brings."""
     secrets: Mapping[str, str] = {}
-    """Extra variables whose values must appear nowhere."""
+    """Extra variables whose values must appear nowhere, and what opens Ansible's vaults."""
+    hidden: tuple[str, ...] = ()
+    """Further values that must appear nowhere."""
     collections: tuple[Path, ...] = ()
     forks: int = FORKS
     on_progress: Callable[[Progress], None] | None = None
@@ -128,8 +130,9 @@ def run_playbooks(
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
         extra = scratch / "extra-vars.json"
-        unset = inventories.unset_variables(settings.environment)
-        write_private(extra, json.dumps({**unset, **variables, **settings.secrets}).encode())
+        given = {**inventories.unset_variables(settings.environment), **variables}
+        given |= vault.for_playbooks(settings.secrets)
+        write_private(extra, json.dumps(given).encode())
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
@@ -137,12 +140,18 @@ def run_playbooks(
             *("-i", str(scratch / "inventory" / "hosts.yml"), "-e", f"@{extra}"),
             *(str(path.absolute()) for path in playbooks),
         ]
-        environment = inventories.process_environment(
-            scratch, settings.environment, forks=settings.forks, collections=settings.collections
-        )
-        environment |= faults.variables(fault, scratch) | includes.variables(playbooks, scratch)
         pace = _Pace(scratch, playbooks, on_playbook)
-        result = _run(settings, command, environment, scratch, label, pace)
+        with control.sockets() as sockets:
+            environment = inventories.process_environment(
+                scratch,
+                settings.environment,
+                forks=settings.forks,
+                collections=settings.collections,
+                sockets=sockets,
+            )
+            environment |= faults.variables(fault, scratch) | includes.variables(playbooks, scratch)
+            environment |= vault.password_file(settings.secrets, scratch)
+            result = _run(settings, command, environment, scratch, label, pace)
         result = msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
         return includes.judged(result, scratch, settings.secrets)
     finally:
@@ -268,7 +277,7 @@ def _run(
 
         follower = Follower(
             names,
-            SecretsFilter(settings.secrets.values()),
+            SecretsFilter([*settings.secrets.values(), *settings.hidden]),
             file,
             settings.on_progress,
             on_outside=interruption.stop,
@@ -349,9 +358,9 @@ def _why(
             where=follower.outside.where or "?",
             host=follower.outside.host,
         )
-    if failure is not None and failure.host in follower.dark and _is_other_key(failure.message):
-        return "host-key-changed", host_keys.changed(failure.host)
     if failure is not None and failure.host in follower.dark:
+        if host_keys.is_other(failure.message):
+            return "host-key-changed", host_keys.changed(failure.host)
         return "host-unreachable", _("{host} can't be reached: {message}").format(
             host=failure.host, message=failure.message
         )
@@ -379,11 +388,6 @@ def _why(
     return "ansible-failed", _("Ansible ended with exit code {code}: {message}").format(
         code=code, message=follower.error() or "?"
     )
-
-
-def _is_other_key(message: str) -> bool:
-    """Whether ssh turned away because of the host's key; it says so in English always."""
-    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
 
 
 def problem(result: PlaybookResult) -> OtapgateError:

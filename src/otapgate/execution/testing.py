@@ -13,10 +13,16 @@ from typing import Any
 
 import msgspec
 
-from otapgate.execution import inventory
+from otapgate.execution import control, inventory, vault
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks, scan_variables
-from otapgate.execution.runner import Settings, prepare_scratch, run_playbooks, write_private
+from otapgate.execution.runner import (
+    FORKS,
+    Settings,
+    prepare_scratch,
+    run_playbooks,
+    write_private,
+)
 from otapgate.landscape.model import Environment
 
 
@@ -51,7 +57,7 @@ def playbook_runner(
     def run(playbook: Path, should_stop: Callable[[], bool]) -> Outcome:
         hosts = tuple(host.name for host in environment.hosts)
         problems = [
-            *scan_playbooks(playbook.parent, hosts, environment.name),
+            *scan_playbooks(playbook.parent, hosts, environment.name, secrets or {}),
             *scan_variables(brought, "release.yml"),
         ]
         if problems:
@@ -64,7 +70,8 @@ def playbook_runner(
                 "street": environment.street,
             }
         }
-        wary = msgspec.structs.replace(settings, should_stop=should_stop)
+        hidden = vault.hidden_values([playbook.parent], secrets or {})
+        wary = msgspec.structs.replace(settings, should_stop=should_stop, hidden=hidden)
         result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
         return Outcome(result.ok, result.message, result.output.read_bytes())
 
@@ -99,17 +106,24 @@ def host_access(
     def opened() -> Iterator[Access]:
         scratch = prepare_scratch(settings, "hosts", {})
         try:
-            extra = scratch / "inventory" / "secrets.yml"
-            # YAML as JSON; a host's own variables are the strongest there are in an inventory.
-            hosts = {host.name: dict(secrets or {}) for host in environment.hosts}
-            write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
-            processes = inventory.process_environment(scratch, environment, forks=settings.forks)
-            # What serves ansible-runner only: its callback isn't there for other programs.
-            for name in ("ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "MAX_EVENT_RES",
-                         "RUNNER_ONLY_FAILED_EVENTS", "PATH", "TMPDIR"):  # fmt: skip
-                processes.pop(name, None)
-            yield Access(scratch / "inventory", processes)
+            with control.sockets() as sockets:
+                yield _access(scratch, environment, secrets or {}, sockets)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     return opened
+
+
+def _access(
+    scratch: Path, environment: Environment, secrets: Mapping[str, str], sockets: Path | None
+) -> Access:
+    extra = scratch / "inventory" / "secrets.yml"
+    # YAML as JSON; a host's own variables are the strongest there are in an inventory.
+    hosts = {host.name: vault.for_playbooks(secrets) for host in environment.hosts}
+    write_private(extra, json.dumps({"all": {"hosts": hosts}}).encode())
+    processes = inventory.process_environment(scratch, environment, forks=FORKS, sockets=sockets)
+    # What serves ansible-runner only: its callback isn't there for other programs.
+    for name in ("ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "MAX_EVENT_RES",
+                 "RUNNER_ONLY_FAILED_EVENTS", "PATH", "TMPDIR"):  # fmt: skip
+        processes.pop(name, None)
+    return Access(scratch / "inventory", processes)

@@ -36,7 +36,7 @@ _SECRET = re.compile(r"passw|passwd|passphrase|secret|token|private_?key|become_
                      re.IGNORECASE)  # fmt: skip
 _FILE = re.compile(r"_(file|path|dir)\Z")
 _REFERENCE = re.compile(r"\{\{ *[A-Za-z_][A-Za-z0-9_]* *\}\}")
-PASSWORDS = ("ansible_password", "ansible_become_password")
+PASSWORDS = ("ansible_password", "ansible_become_password", "ansible_vault_password")
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._~-]+)*\Z")
 
 

@@ -81,3 +81,8 @@ def changed(host: str) -> str:
     return _(
         "{host} shows another SSH host key than the one in its description; nothing was sent there."
     ).format(host=host)
+
+
+def is_other(message: str) -> bool:
+    """Whether ssh turned away because of the host's key; it says so in English always."""
+    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
