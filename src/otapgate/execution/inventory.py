@@ -28,6 +28,8 @@ GO = Path(__file__).parent / "ansible" / "go.yml"
 """The playbook in which Ansible waits for otapgate to have recorded what came before."""
 GO_WORD = "go"
 """Name of the file, in the scratch folder, for which it waits."""
+FINGERPRINT_FILE = "fingerprint.json"
+"""Name of the file, in the scratch folder, that says what to look at on hosts."""
 MODULE_UTILS = Path(__file__).parent / "ansible" / "module_utils"
 LOCALE = "C.UTF-8"
 LARGEST_RESULT = 1 << 30
@@ -153,6 +155,7 @@ def process_environment(
         "ANSIBLE_LIBRARY": str(LIBRARY),
         "ANSIBLE_ACTION_PLUGINS": str(ACTIONS),
         "OTAPGATE_GO": str(scratch / GO_WORD),
+        "OTAPGATE_FINGERPRINT": str(scratch / FINGERPRINT_FILE),
         "OTAPGATE_PID": str(os.getpid()),
         "ANSIBLE_MODULE_UTILS": str(MODULE_UTILS),
         # a role that isn't in the release would be one that nobody has read

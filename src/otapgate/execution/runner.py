@@ -9,7 +9,6 @@ first that fails on any host. What they mean, and what happens next, is the prom
 
 from __future__ import annotations
 
-import json
 import os
 import secrets as random_names
 import shutil
@@ -22,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import faults, tether
+from otapgate.execution import faults, tether, told
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -127,9 +126,8 @@ def run_playbooks(
     binary = ansible_binary("ansible-playbook")
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
-        extra = scratch / "extra-vars.json"
         unset = inventories.unset_variables(settings.environment)
-        write_private(extra, json.dumps({**unset, **variables, **settings.secrets}).encode())
+        extra = told.write(scratch, unset, variables, settings.secrets)
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
