@@ -1,10 +1,11 @@
 """Promotion over SSH against the bare `ansible-playbook` of the same playbooks, as ratios.
 
-Run as `python tests/bench/bench_ssh.py [TASKS] [ROUNDS]` (30 tasks, 5 rounds). Three hosts
+Run as `python tests/bench/bench_ssh.py [TASKS] [ROUNDS]` (30 tasks, 3 rounds). Three hosts
 of a lab, pipelining and ControlPersist on both sides; snapshot, deploy and verify. Compared
 are the three commands that somebody would type, and one command for all three, in time on
 the wall (the hosts' part included, which here shares the machine) and in processor time of
-this side. Ends with 1 only when more processor time is used than wanted.
+this side; then the same promotion by Mitogen's strategy. Ends with 1 only when more
+processor time is used than wanted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from otapgate.release.manifest import decode
 
 HOSTS = ("p1", "p2", "p3")
 STEPS = ("snapshot", "deploy", "verify")
-WANTED = 1.05
+WANTED = {"otapgate": 1.05, "Mitogen": 0.25}
 """Against one command."""
 
 Clocks = tuple[float, float]
@@ -92,8 +93,8 @@ class Bare:
         for names in commands:
             books = [str(self._tree / f"playbooks/{name}.yml") for name in names]
             done = subprocess.run(
-                [ansible_binary("ansible-playbook"), "-i", str(self._inventory)]
-                + ["-e", f"@{self._extra}", *books],
+                [*(ansible_binary("ansible-playbook"), "-i", str(self._inventory)),
+                 *("-e", f"@{self._extra}"), *books],
                 env=self._environment, check=False, capture_output=True, text=True,
             )  # fmt: skip
             if done.returncode:
@@ -119,8 +120,10 @@ def compared(plan: Plan, rounds: int) -> Mapping[str, list[Clocks]]:
 
     bare = Bare(plan)
     number = iter(range(1, 10_000))
+    by_mitogen = msgspec.structs.replace(plan, strategy="mitogen")
     ways: dict[str, Callable[[], Clocks]] = {
         "otapgate": lambda: promoted(plan, f"P{next(number)}"),
+        "Mitogen": lambda: promoted(by_mitogen, f"M{next(number)}"),
         "three commands": lambda: bare.run(*((step,) for step in STEPS)),
         "one command": lambda: bare.run(STEPS),
     }
@@ -150,13 +153,13 @@ def inside(kept: Path, rounds: int) -> int:
             name: statistics.median(value[clock] for value in values)
             for name, values in times.items()
         }
-        for name in ("three commands", "one command"):
-            ratio = median["otapgate"] / median[name]
-            print(f"promotion / bare ansible-playbook, {name}, {unit}: {ratio:.2f}"
-                  f"  ({median['otapgate']:.2f} s / {median[name]:.2f} s)")  # fmt: skip
-            if (name, unit) == ("one command", "processor"):
-                ok = ratio <= WANTED
-    print(f"wanted ≤ {WANTED}; load {os.getloadavg()[0]:.1f}")
+        for way, wanted in WANTED.items():
+            for name in ("three commands", "one command"):
+                ratio = median[way] / median[name]
+                print(f"promotion ({way}) / bare ansible-playbook, {name}, {unit}: {ratio:.2f}"
+                      f"  ({median[way]:.2f} s / {median[name]:.2f} s; wanted {wanted})")  # fmt: skip
+                ok = ok and (name != "one command" or unit == "wall" or ratio <= wanted)
+    print(f"load {os.getloadavg()[0]:.1f}")
     return 0 if ok else 1
 
 
@@ -164,7 +167,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--inside"]:
         return inside(Path(sys.argv[2]), int(sys.argv[3]))
     tasks = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lab = labs.up(folder / "lab")

@@ -211,6 +211,7 @@ def planned(
             previous_tree=before[1],
             secrets=secret_values.read(workspace.root, environment),
             on_progress=lambda event: _tell(event, progress),
+            strategy=workspace.landscape.strategy,
         )
     finally:
         for made in trees:

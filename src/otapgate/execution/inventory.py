@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otapgate.execution import strategy as strategies
 from otapgate.landscape import host_keys
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Strategy
 
 LIBRARY = Path(__file__).parent / "ansible" / "library"
 ACTIONS = Path(__file__).parent / "ansible" / "action"
@@ -63,12 +64,12 @@ _LEFT_BY_ANSIBLE = frozenset(
 """Connection variables that Ansible lets a module's facts set."""
 
 
-def unset_variables(environment: Environment) -> dict[str, None]:
+def unset_variables(environment: Environment, strategy: Strategy = "linear") -> dict[str, None]:
     """Extra variables, which no fact overrides, that leave unset what the environment
     doesn't set: a module's answer, or a host's, can't name a program to run here, or a
     socket that leads to another machine."""
     given = {*environment.variables, *(x for host in environment.hosts for x in host.variables)}
-    return dict.fromkeys(sorted(_LEFT_BY_ANSIBLE - given))
+    return {**dict.fromkeys(sorted(_LEFT_BY_ANSIBLE - given)), **strategies.unset(strategy)}
 
 
 def inventory(
@@ -121,12 +122,19 @@ def ssh_arguments(scratch: Path, environment: Environment) -> str:
 
 
 def process_environment(
-    scratch: Path, environment: Environment, *, forks: int, collections: Sequence[Path] = ()
+    scratch: Path,
+    environment: Environment,
+    *,
+    forks: int,
+    collections: Sequence[Path] = (),
+    strategy: Strategy = "linear",
 ) -> dict[str, str]:
     """Environment variables for Ansible's processes, all of them; makes the empty
     `ansible.cfg` below `scratch` that keeps every other one from being read, and the list
-    of host keys. Raises BadInput when a host over SSH has none."""
+    of host keys. Raises BadInput when a host over SSH has none, and what
+    `strategy.check` does."""
     host_keys.require(environment)
+    strategies.check(strategy, environment)
     reached = {
         host.name: connection_variables(environment, host.name) for host in environment.hosts
     }
@@ -139,6 +147,7 @@ def process_environment(
         names.append("SSH_AUTH_SOCK")  # keys that open other machines: only where needed
     inherited = {name: os.environ[name] for name in names if name in os.environ}
     inherited.setdefault("PATH", os.defpath)
+    sockets = _control_folder(scratch, (reached, environment.host_keys))
     return {
         **inherited,
         "LANG": LOCALE,
@@ -147,9 +156,7 @@ def process_environment(
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(scratch),
         "ANSIBLE_LOCAL_TEMP": str(temporary),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(
-            _control_folder(scratch, (reached, environment.host_keys))
-        ),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
         "ANSIBLE_COLLECTIONS_PATH": ":".join(str(path) for path in collections)
         or str(scratch / "collections"),
         "ANSIBLE_LIBRARY": str(LIBRARY),
@@ -176,6 +183,7 @@ def process_environment(
         "RUNNER_OMIT_EVENTS": "False",
         "RUNNER_ONLY_FAILED_EVENTS": "False",
         "MAX_EVENT_RES": str(LARGEST_RESULT),
+        **strategies.variables(strategy, sockets),
     }
 
 

@@ -29,7 +29,7 @@ from otapgate.execution.fingerprints import Packed
 from otapgate.execution.interruption import Interruption
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Strategy
 from otapgate.secrets_filter import SecretsFilter
 
 HostOutcome: TypeAlias = Literal["ok", "failed", "unreachable"]
@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Extra variables whose values must appear nowhere."""
     collections: tuple[Path, ...] = ()
     forks: int = FORKS
+    strategy: Strategy = "linear"
     on_progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
     """Asked about once a second; when it says so, Ansible is asked to stop."""
@@ -126,7 +127,7 @@ def run_playbooks(
     binary = ansible_binary("ansible-playbook")
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
-        unset = inventories.unset_variables(settings.environment)
+        unset = inventories.unset_variables(settings.environment, settings.strategy)
         extra = told.write(scratch, unset, variables, settings.secrets)
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
@@ -140,6 +141,7 @@ def run_playbooks(
             settings.environment,
             forks=settings.forks,
             collections=settings.collections,
+            strategy=settings.strategy,
         )
         environment |= faults.variables(fault, scratch)
         pace = _Pace(scratch, playbooks, on_playbook)
@@ -381,8 +383,9 @@ def _why(
 
 
 def _is_other_key(message: str) -> bool:
-    """Whether ssh turned away because of the host's key; it says so in English always."""
-    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
+    """Whether ssh, or Mitogen, turned away because of the host's key: always in English."""
+    said = ("Host key verification failed", "HOST IDENTIFICATION", "mismatching host key")
+    return any(words in message for words in said)
 
 
 def problem(result: PlaybookResult) -> OtapgateError:
