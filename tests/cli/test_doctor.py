@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from otapgate.landscape import scaffold
+
 from .conftest import Run
 
 
@@ -27,6 +29,24 @@ def test_what_is_missing_is_named_with_the_command_that_mends_it(run: Run, tmp_p
     checks = {c["name"]: c for c in found.json["checks"]}
     assert checks["ssh"]["outcome"] == checks["ssh-keygen"]["outcome"] == "missing"
     assert checks["ssh"]["remedy"] == "sudo apt install openssh-client"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_mitogen_of_a_version_that_was_not_tried_is_named(run: Run, tmp_path: Path, asked: bool):
+    """A landscape that asks for it can't promote; for others it is no more than a warning."""
+    fake = tmp_path / "site" / "mitogen-0.1.dist-info"
+    fake.mkdir(parents=True)
+    (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: mitogen\nVersion: 0.1\n")
+    root = tmp_path / "linde"
+    scaffold.create(root, stages=("T", "P"), name="De Linde", street="agenda", owner="Daan Jansen")
+    if asked:
+        with (root / "otapgate.yml").open("a") as file:
+            file.write("execution: {strategy: mitogen}\n")
+    found = run("--json", "doctor", cwd=root, PYTHONPATH=str(fake.parent))
+    (check,) = [c for c in found.json["checks"] if c["name"] == "mitogen"]
+    assert check["outcome"] == ("missing" if asked else "warn")
+    assert "0.1" in check["found"]
+    assert "mitogen==" in check["remedy"]
 
 
 def test_another_encoding_is_missing_because_ansible_refuses_it(run: Run):

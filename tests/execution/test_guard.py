@@ -76,6 +76,7 @@ def test_an_attempt_to_leave_is_refused_by_file_and_line(
     ],
 )
 def test_variables_that_redirect_are_refused_wherever_they_lie(tmp_path: Path, name: str) -> None:
+    assert scan(tmp_path, '{"mitogen_via": "prod"}\n', name) == [(f"playbooks/{name}", 1)]
     assert scan(tmp_path, '{"ansible_host": "prod"}\n', name) == [(f"playbooks/{name}", 1)]
 
 
@@ -169,6 +170,7 @@ def test_the_users_own_ansible_settings_count_for_nothing(
         ("host_vars/web.yml", "ansible_host: prod\n", "ansible_host"),
         ("group_vars/demo-A.yml", "ansible_ssh_common_args: -J p\n", "ansible_ssh_common_args"),
         ("host_vars/web.yml", "otapgate_snapshot: /etc\n", "otapgate_snapshot"),
+        ("group_vars/all.yml", "mitogen_via: prod\n", "mitogen_via"),
     ],
 )
 def test_a_variable_file_that_redirects_is_seen_by_asking_ansible(

@@ -104,7 +104,7 @@ def test_a_rollback_that_changes_a_mode_fails_and_names_it(stage: Stage) -> None
     )
     broken = DEPLOY + "    - ansible.builtin.fail: {msg: no more}\n"
     result = Promotion(stage.plan(stage.release("2.0", deploy=broken, rollback=careless))).run()
-    assert result.left == (f"web: path {stage.home}/app/service.py: mode 0640 → 0600",)
+    assert result.left == (f"web: path {stage.home}/app/service.py: mode 0640 → 0600",), result
 
 
 def test_what_was_mended_by_hand_is_compared_and_not_gone_over_again(stage: Stage) -> None:

@@ -60,6 +60,8 @@ def place(root: Path) -> Path:
         (replace("calendar.yml", ("[agenda]", "[]")), "calendar.yml"),
         (replace("otapgate.yml", ("Europe/Amsterdam", "Pacific/Auckland")),
          "otapgate.yml (timezone)"),
+        (replace("otapgate.yml", ("name:", "execution: {strategy: mitogen}\nname:")),
+         "otapgate.yml (strategy)"),
         (without_acceptance, "environments/agenda.yml (stages)"),
         (replace("environments/agenda.yml", ("stage: A", "stage: A\n    name: proof")),
          "environments/agenda.yml (stages)"),
@@ -99,6 +101,13 @@ def test_what_owners_accept_and_how_files_are_laid_out_is_not(
     after = load(place)
     assert after.policy.digest == before.policy.digest
     assert approval.changed(approval.content(before), after) == ()
+
+
+def test_what_was_approved_before_there_was_a_choice_of_strategy_still_is(place: Path):
+    before = load(place)
+    replace("otapgate.yml", ("name:", "execution: {strategy: linear}\nname:"))(place)
+    assert load(place).policy.digest == before.policy.digest
+    assert b"strategy" not in approval.content(before)
 
 
 def test_no_calendar_is_an_empty_calendar(root: Path):

@@ -221,6 +221,7 @@ def planned(
             secrets=secrets,
             hidden=hidden_values([tree / "playbooks" for tree in trees], secrets),
             on_progress=lambda event: _tell(event, progress),
+            strategy=workspace.landscape.strategy,
         )
     finally:
         for made in trees:

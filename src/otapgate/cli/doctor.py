@@ -86,6 +86,30 @@ def ansible() -> Check:
     )
 
 
+def mitogen() -> Check:
+    """An option of a landscape; missing only where that asks for it."""
+    from otapgate.execution import strategy
+    from otapgate.landscape.load import load
+
+    try:
+        asked = load(find_landscape()).strategy == "mitogen"
+    except errors.OtapgateError:
+        asked = False
+    ansible, found = strategy.installed()
+    words = {"ansible": ansible or "?", "mitogen": found}
+    if not found:
+        said = _("not installed; needed only for 'strategy: mitogen'")
+        return Check(
+            "mitogen", "missing" if asked else "ok", said, strategy.remedy() * asked or None
+        )
+    if strategy.was_tried(ansible, found):
+        return Check(
+            "mitogen", "ok", _("{mitogen}, tried with ansible-core {ansible}").format(**words)
+        )
+    said = _("{mitogen}, never tried with ansible-core {ansible}").format(**words)
+    return Check("mitogen", "missing" if asked else "warn", said, strategy.remedy())
+
+
 def agent() -> Check:
     """A missing agent is only a warning: a key file does as well."""
     start = "eval $(ssh-agent) && ssh-add"
@@ -154,7 +178,7 @@ def utf8() -> Check:
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
-    python, ssh, ssh_keygen, ansible, agent, disk, writable, clock, utf8,
+    python, ssh, ssh_keygen, ansible, mitogen, agent, disk, writable, clock, utf8,
 )  # fmt: skip
 
 

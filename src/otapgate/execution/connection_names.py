@@ -13,11 +13,11 @@ from otapgate.i18n import _
 
 REDIRECTING = re.compile(
     r"_?ansible_(?!(?:managed|become(?:_(?:user|method|password|pass|exe|flags))?)\Z)\w*\Z"
-    r"|delegated_vars\b.*\Z|inventory_hostname(?:_short)?\Z|otapgate_\w+\Z",
+    r"|mitogen_\w*\Z|delegated_vars\b.*\Z|inventory_hostname(?:_short)?\Z|otapgate_\w+\Z",
     re.DOTALL,
 )
 """Ansible's own names but for those of becoming somebody else on the same host, the names
-that ansible-core's plugins have besides, and otapgate's."""
+that ansible-core's plugins have besides, Mitogen's, and otapgate's."""
 
 JINJA = ("{{", "{%")
 _ALLOWED = frozenset({"otapgate_snapshot_root"})

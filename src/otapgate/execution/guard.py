@@ -66,7 +66,11 @@ def start_inventory_check(plan: Plan) -> InventoryCheck:
     settings = plan.settings()
     scratch = prepare_scratch(settings, "inventory", plan.host_variables({}))
     environment = inventories.process_environment(
-        scratch, plan.environment, forks=settings.forks, collections=settings.collections
+        scratch,
+        plan.environment,
+        forks=settings.forks,
+        collections=settings.collections,
+        strategy=plan.strategy,  # what doesn't fit is refused before anything is touched
     )
     environment |= {
         "ANSIBLE_STDOUT_CALLBACK": "default",

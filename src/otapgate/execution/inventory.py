@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otapgate.execution import strategy as strategies
 from otapgate.landscape import host_keys
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Strategy
 
 LIBRARY = Path(__file__).parent / "ansible" / "library"
 ACTIONS = Path(__file__).parent / "ansible" / "action"
@@ -23,6 +24,8 @@ GO = Path(__file__).parent / "ansible" / "go.yml"
 """The playbook in which Ansible waits for otapgate to have recorded what came before."""
 GO_WORD = "go"
 """Name of the file, in the scratch folder, for which it waits."""
+FINGERPRINT_FILE = "fingerprint.json"
+"""Name of the file, in the scratch folder, that says what to look at on hosts."""
 MODULE_UTILS = Path(__file__).parent / "ansible" / "module_utils"
 LOCALE = "C.UTF-8"
 LARGEST_RESULT = 1 << 30
@@ -56,12 +59,12 @@ _LEFT_BY_ANSIBLE = frozenset(
 """Connection variables that Ansible lets a module's facts set."""
 
 
-def unset_variables(environment: Environment) -> dict[str, None]:
+def unset_variables(environment: Environment, strategy: Strategy = "linear") -> dict[str, None]:
     """Extra variables, which no fact overrides, that leave unset what the environment
     doesn't set: a module's answer, or a host's, can't name a program to run here, or a
     socket that leads to another machine."""
     given = {*environment.variables, *(x for host in environment.hosts for x in host.variables)}
-    return dict.fromkeys(sorted(_LEFT_BY_ANSIBLE - given))
+    return {**dict.fromkeys(sorted(_LEFT_BY_ANSIBLE - given)), **strategies.unset(strategy)}
 
 
 def inventory(
@@ -123,12 +126,15 @@ def process_environment(
     forks: int,
     collections: Sequence[Path] = (),
     sockets: Path | None = None,
+    strategy: Strategy = "linear",
 ) -> dict[str, str]:
     """Environment variables for Ansible's processes, all of them; makes the empty
     `ansible.cfg` below `scratch` that keeps every other one from being read, and the list
     of host keys. `sockets` is the folder for ssh's control sockets (`control.sockets`);
-    without it every task connects anew. Raises BadInput when a host over SSH has no key."""
+    without it every task connects anew. Raises BadInput when a host over SSH has no key,
+    and what `strategy.check` does."""
     host_keys.require(environment)
+    strategies.check(strategy, environment)
     reached = {
         host.name: connection_variables(environment, host.name) for host in environment.hosts
     }
@@ -156,6 +162,7 @@ def process_environment(
         "ANSIBLE_LIBRARY": str(LIBRARY),
         "ANSIBLE_ACTION_PLUGINS": str(ACTIONS),
         "OTAPGATE_GO": str(scratch / GO_WORD),
+        "OTAPGATE_FINGERPRINT": str(scratch / FINGERPRINT_FILE),
         "OTAPGATE_PID": str(os.getpid()),
         "ANSIBLE_MODULE_UTILS": str(MODULE_UTILS),
         # a role that isn't in the release would be one that nobody has read
@@ -176,4 +183,5 @@ def process_environment(
         "RUNNER_OMIT_EVENTS": "False",
         "RUNNER_ONLY_FAILED_EVENTS": "False",
         "MAX_EVENT_RES": str(LARGEST_RESULT),
+        **strategies.variables(strategy, sockets),
     }

@@ -18,7 +18,7 @@ from otapgate.execution.events import Progress
 from otapgate.execution.lock import tether_path
 from otapgate.execution.runner import FORKS, Settings
 from otapgate.i18n import _
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Strategy
 from otapgate.release.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Plan(msgspec.Struct, frozen=True):
     on_progress: Callable[[Progress], None] | None = None
     patience: int = PATIENCE_SECONDS
     forks: int = FORKS
+    strategy: Strategy = "linear"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -99,6 +100,7 @@ class Plan(msgspec.Struct, frozen=True):
             hidden=self.hidden,
             collections=(collections,) if collections.is_dir() else (),
             forks=self.forks,
+            strategy=self.strategy,
             on_progress=self.on_progress,
         )
 

@@ -9,7 +9,6 @@ first that fails on any host. What they mean, and what happens next, is the prom
 
 from __future__ import annotations
 
-import json
 import os
 import secrets as random_names
 import shutil
@@ -22,7 +21,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import control, faults, includes, tether, vault
+from otapgate.execution import control, faults, includes, strategy, tether, told, vault
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
@@ -30,7 +29,7 @@ from otapgate.execution.fingerprints import Packed
 from otapgate.execution.interruption import Interruption
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Strategy
 from otapgate.secrets_filter import SecretsFilter
 
 HostOutcome: TypeAlias = Literal["ok", "failed", "unreachable"]
@@ -100,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Further values that must appear nowhere."""
     collections: tuple[Path, ...] = ()
     forks: int = FORKS
+    strategy: Strategy = "linear"
     on_progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
     """Asked about once a second; when it says so, Ansible is asked to stop."""
@@ -129,10 +129,9 @@ def run_playbooks(
     binary = ansible_binary("ansible-playbook")
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
-        extra = scratch / "extra-vars.json"
-        given = {**inventories.unset_variables(settings.environment), **variables}
-        given |= vault.for_playbooks(settings.secrets)
-        write_private(extra, json.dumps(given).encode())
+        unset = inventories.unset_variables(settings.environment, settings.strategy)
+        secrets = vault.for_playbooks(settings.secrets)
+        extra = told.write(scratch, unset, variables, secrets)
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
@@ -142,12 +141,14 @@ def run_playbooks(
         ]
         pace = _Pace(scratch, playbooks, on_playbook)
         with control.sockets() as sockets:
+            strategy.require_folder(settings.strategy, sockets)
             environment = inventories.process_environment(
                 scratch,
                 settings.environment,
                 forks=settings.forks,
                 collections=settings.collections,
                 sockets=sockets,
+                strategy=settings.strategy,
             )
             environment |= faults.variables(fault, scratch) | includes.variables(playbooks, scratch)
             environment |= vault.password_file(settings.secrets, scratch)

@@ -3,8 +3,9 @@
 Approving the policy covers all that decides when something may be promoted.
 
 Besides the policy itself that is the calendar, the order of environments and stages of
-every street, and the time zone: leaving out a freeze or a stage softens the rules as much
-as editing them. Hosts, owners and data classes aren't in it; owners accept those. Pure.
+every street, the time zone, and Ansible's strategy: leaving out a freeze or a stage softens
+the rules as much as editing them. Hosts, owners and data classes aren't in it; owners accept
+those. Pure.
 """
 
 from __future__ import annotations
@@ -63,8 +64,14 @@ def document(landscape: Landscape) -> dict[str, Any]:
             for street in landscape.streets
         },
         "timezone": landscape.timezone,
+        **_later(landscape),
     }
     return cast("dict[str, Any]", canonical.decode(canonical.encode(found)))  # no tuples
+
+
+def _later(landscape: Landscape) -> dict[str, Any]:
+    """What came later, where it isn't as it was before it existed."""
+    return {} if landscape.strategy == "linear" else {"strategy": landscape.strategy}
 
 
 def content(landscape: Landscape) -> bytes:
@@ -94,6 +101,8 @@ def changed(approved: bytes, landscape: Landscape) -> tuple[str, ...]:
         found.append("calendar.yml")
     if was.get("timezone") != now["timezone"]:
         found.append("otapgate.yml (timezone)")
+    if was.get("strategy") != now.get("strategy"):
+        found.append("otapgate.yml (strategy)")
     files = {street.name: street.file for street in landscape.streets}
     found += [
         f"{files.get(name) or name} (stages)"

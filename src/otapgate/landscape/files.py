@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from otapgate.i18n import _
 from otapgate.landscape import security
+from otapgate.landscape.execution_file import ExecutionFile, check_faults
 from otapgate.landscape.model import DataClass, Level, Priority, Role, Severity, Stage, TestKind
 from otapgate.landscape.security import check_unique as check_unique  # noqa: PLC0414 - for others
 from otapgate.landscape.sentences import Wrong
@@ -216,19 +217,6 @@ Days = Annotated[int, Field(ge=1, le=3660)]
 Roles = Annotated[list[Role], AfterValidator(check_unique)]
 
 
-_FAULTS = re.compile(r"none\Z|all\Z|sample:[1-9][0-9]{0,3}\Z")
-
-
-def check_faults(value: str) -> str:
-    """Where a rehearsal cuts the deployment short."""
-    if not _FAULTS.match(value):
-        raise Wrong(
-            _("'{text}' doesn't say where the deployment is cut.").format(text=shown(value)),
-            remedy=_("Write none, all, or sample:5 for five of its tasks."),
-        )
-    return value
-
-
 class LandscapeFile(FileModel):
     """`otapgate.yml`: the root of a landscape."""
 
@@ -246,6 +234,9 @@ class LandscapeFile(FileModel):
     ledger: Annotated[str, AfterValidator(check_ledger)] = Field(
         default=".otapgate/ledger.sqlite",
         description="Where the ledger is: a path below the landscape, or a database URL.",
+    )
+    execution: ExecutionFile = Field(
+        default_factory=ExecutionFile, description="How playbooks are run."
     )
 
 

@@ -84,5 +84,6 @@ def changed(host: str) -> str:
 
 
 def is_other(message: str) -> bool:
-    """Whether ssh turned away because of the host's key; it says so in English always."""
-    return "Host key verification failed" in message or "HOST IDENTIFICATION" in message
+    """Whether ssh, or Mitogen, turned away because of the host's key: always in English."""
+    said = ("Host key verification failed", "HOST IDENTIFICATION", "mismatching host key")
+    return any(words in message for words in said)

@@ -25,6 +25,8 @@ Aspect: TypeAlias = Literal[
 ]  # fmt: skip
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 """In what an environment represents production (CH04-03)."""
+Strategy: TypeAlias = Literal["linear", "mitogen"]
+"""How Ansible goes over the tasks of a playbook: its own way, or Mitogen's."""
 TestKind: TypeAlias = Literal["function", "security", "performance", "data", "rollback"]
 TEST_KINDS: tuple[TestKind, ...] = ("function", "security", "performance", "data", "rollback")
 
@@ -213,6 +215,7 @@ class Landscape(Value, frozen=True):
     freezes: tuple[Freeze, ...] = ()
     ledger: str = ".otapgate/ledger.sqlite"
     """Path relative to the landscape, or a database URL."""
+    strategy: Strategy = "linear"
 
     def street(self, name: str) -> Street | None:
         return next((street for street in self.streets if street.name == name), None)

@@ -86,6 +86,7 @@ def landscape(root: Path, sources: list[str]) -> tuple[Landscape | None, list[Pr
         policy=policy,
         freezes=freezes,
         ledger=top.ledger,
+        strategy=top.execution.strategy,
     )
     policy = msgspec.structs.replace(policy, digest=approval.digest(found))
     return msgspec.structs.replace(found, policy=policy), []

@@ -131,7 +131,13 @@ def weakened(variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     sentence and remedy of each."""
     found = []
     for name in variables:
-        if name in _FORBIDDEN:
+        if name.startswith("mitogen_"):
+            found.append((
+                name,
+                _("'{name}' would have Mitogen go another way to the host.").format(name=name),
+                _("Take it out."),
+            ))  # fmt: skip
+        elif name in _FORBIDDEN:
             found.append((
                 name,
                 _("'{name}' would take away the check of host keys.").format(name=name),

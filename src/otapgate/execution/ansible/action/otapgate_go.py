@@ -3,8 +3,9 @@
 # mypy: ignore-errors
 """Waits, on otapgate's own machine, until otapgate says that Ansible may go on.
 
-Between two playbooks of one run: what came before is first durably recorded. Without a
-word, or where this can't be loaded, nothing that comes after is begun.
+Between two playbooks of one run: what came before is first durably recorded, and what was
+kept on a host is on its disks. Without a word, or where this can't be loaded, nothing that
+comes after is begun.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 MOMENT = 0.01
@@ -21,13 +23,15 @@ LONGEST = 600
 
 
 class ActionModule(ActionBase):
-    """`otapgate_go:` without arguments; OTAPGATE_GO names the file that is the word, and
-    OTAPGATE_PID whose word it is."""
-
-    _requires_connection = False
+    """`sync`: whether the host's disks are told to write. OTAPGATE_GO names the file that is
+    the word, and OTAPGATE_PID whose word it is."""
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
+        if boolean(self._task.args["sync"]):
+            said = self._low_level_execute_command("sync")
+            if said["rc"] != 0:
+                raise AnsibleActionFail("sync: %s" % (said["stderr"] or said["stdout"]).strip())
         until = time.monotonic() + LONGEST
         word, otapgate = Path(os.environ["OTAPGATE_GO"]), int(os.environ["OTAPGATE_PID"])
         ansible = os.getppid()

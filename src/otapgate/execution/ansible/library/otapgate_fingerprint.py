@@ -16,6 +16,20 @@ import sys
 import zlib
 
 from ansible.module_utils.basic import AnsibleModule
+
+# Each by its name: Mitogen sends what stands here, not what the parts take of each other.
+from ansible.module_utils.otapgate_state import (  # noqa: F401
+    clients,
+    installs,
+    mariadb,
+    network,
+    paths,
+    postgresql,
+    rows,
+    services,
+    sqlite_database,
+    surroundings,
+)
 from ansible.module_utils.otapgate_state.look import fingerprint
 
 
