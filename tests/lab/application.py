@@ -97,8 +97,11 @@ class Application:
         done = self.lab.ssh(host, ["sudo", "sh", "-c", script])
         assert done.returncode == 0, done.stderr
 
-    def release(self, version: str, **playbooks: str) -> tuple[Manifest, Path]:
-        """A release; a keyword replaces a playbook."""
+    def release(
+        self, version: str, databases: tuple[str, ...] = (), **playbooks: str
+    ) -> tuple[Manifest, Path]:
+        """A release; `databases` are declared besides its own, a keyword replaces a
+        playbook."""
         tree = self.folder / f"release-{version}-{len(list(self.folder.iterdir()))}"
         (tree / "artifacts/app").mkdir(parents=True)
         (tree / "artifacts/app/version").write_text(version)
@@ -118,7 +121,10 @@ class Application:
         )
         manifest = Manifest(
             app="agenda", version=version, street="agenda", plans=(), variables={},
-            state=State(paths=(HOME,), databases=(DatabaseState(f"sqlite://{'/' + BASE}"),)),
+            state=State(
+                paths=(HOME,),
+                databases=tuple(map(DatabaseState, (f"sqlite://{'/' + BASE}", *databases))),
+            ),
             installs=(Install(f"{HOME}/app", "files", "artifacts/app"),), files=files,
         )  # fmt: skip
         return manifest, tree
