@@ -83,9 +83,10 @@ class Application:
         )
         self.old = self.release("1.0")
         for host in hosts:
-            self._place(host)
+            self.place(host)
 
-    def _place(self, host: str) -> None:
+    def place(self, host: str) -> None:
+        """Release 1.0 on a host, whatever was there."""
         script = (
             "set -e; rm -rf /srv/agenda /etc/cron.d/agenda /var/tmp/otapgate; mkdir -p /etc/cron.d"
             " /srv/agenda/app; cd /srv/agenda; printf 1.0 > app/version;"
