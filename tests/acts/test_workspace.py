@@ -196,3 +196,35 @@ def test_nothing_but_sqlite_opens_the_ledger_while_it_is_held(root: Path, key: M
         opened = None
     assert found == []
     assert read, "the hook sees what is opened"
+
+
+# Who worked long
+
+
+def built(version: str, digest: str) -> Draft:
+    return draft("release-built", p.ReleaseBuilt("agenda", version, "agenda", None, 1, 1, ()),
+                 [(f"agenda@{version}", digest)])  # fmt: skip
+
+
+def test_what_took_long_is_recorded_whatever_its_signer_recorded_meanwhile(office: Office) -> None:
+    office.enrol("Chantal Mulder", "builder")
+    with office.open("Chantal Mulder") as long:
+        size = long.state.size
+        office.act("Chantal Mulder", built("1.0", ONE))
+        with pytest.raises(errors.BadInput, match="signed before entry"):
+            long.record(built("2.0", TWO))
+        assert long.record_late(built("2.0", TWO)) == size + 1
+        assert {"agenda@1.0", "agenda@2.0"} == {r.name for r in long.state.releases.values()}
+
+
+def test_what_would_have_no_effect_anyhow_is_refused_then_too(office: Office) -> None:
+    office.enrol("Chantal Mulder", "builder", "tester")
+    with office.open("Chantal Mulder") as long:
+        assert long.state.size
+        office.act("Chantal Mulder", built("1.0", ONE))
+        never = p.Rehearsal(
+            "rehearsal-000000000001", TWO, None, "agenda-T", TWO, "none", "restored", 1,
+            (p.RehearsalCase("none", "", 0, True),), TWO,
+        )  # fmt: skip
+        with pytest.raises(errors.BadInput, match="never built here"):
+            long.record_late(draft("rehearsal", never, [("agenda@2.0", TWO)]))

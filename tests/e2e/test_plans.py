@@ -67,6 +67,8 @@ def test_a_waiver_lets_one_release_pass_one_rule_and_is_named(accepted: School) 
         env=accepted.environment(),
     )  # fmt: skip
     assert f"waived by {ANNA.name} until {SOON}: the supplier can't wait" in done.stdout
+    (waiver,) = accepted(None, "status")["streets"][0]["waivers"]
+    assert (waiver["rule"], waiver["until"], waiver["by"]) == ("OG105", SOON, ANNA.name)
     assert accepted.promote("P")["promotion"]["outcome"] == "succeeded"
     replayed = accepted(None, "gate", "replay", "--all")
     assert replayed["different"] == []
@@ -192,6 +194,8 @@ def test_answers_survive_an_interruption_and_the_run_goes_on(
     (accepted.root / "print.txt").write_text("page 1")
     first = Terminal(accepted, *RUN, "--plan", "asks")
     first.until("Does 2.0 look right?")
+    told = first.seen.partition("Does 2.0 look right?")[0].split()
+    announced = told[told.index("--resume") + 1]
     first.says("(p)assed", "p")
     first.says("Note", "crisp")
     first.says("Attachment", "")
@@ -203,8 +207,10 @@ def test_answers_survive_an_interruption_and_the_run_goes_on(
         command = first.seen[first.seen.index("otapgate test run") :].split()
     code, _out = first.ended()
     if number == signal.SIGKILL:
-        (kept,) = (accepted.root / ".otapgate" / "answers").iterdir()
-        command = ["otapgate", *RUN, "--plan", "asks", "--resume", kept.stem]
+        (kept,) = accepted(None, "status")["streets"][0]["broken_off"]
+        assert (kept["by"], kept["plan"], kept["answers"]) == (ESRA.name, "asks", 1)
+        command = kept["command"].split()
+        assert command[-1] == announced
     assert code not in (0, 1)
     assert not [e for e in accepted.entries("test-run") if command[-1] in json.dumps(e)]
     other = accepted(ESRA, *RUN, "--plan", "agenda", "--resume", command[-1], expect=4)
@@ -223,6 +229,7 @@ def test_answers_survive_an_interruption_and_the_run_goes_on(
     steps = evidence(accepted, said["test_run"]["evidence"])["cases"][0]["steps"]
     assert [step["detail"]["note"] for step in steps] == ["crisp", ""]
     assert not list((accepted.root / ".otapgate" / "answers").iterdir())
+    assert accepted(None, "status")["streets"][0]["broken_off"] == []
     said = accepted(ESRA, *RUN, "--plan", "asks", "--resume", command[-1], expect=4)
     assert said["error"]["code"] == "run-recorded"
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.lab.labs import Lab, make_lab
 from tests.probe.sshd import make_key
 
+from .lab_street import Street
 from .school import CHANTAL, DAAN, School
 
 __all__ = ["make_lab"]
@@ -26,46 +26,6 @@ hosts:
     services:
       page: {run: [python3, -m, http.server, "8080"], user: deploy, ports: [8080]}
 """
-
-
-class Street:
-    """The school's street on a lab."""
-
-    def __init__(self, school: School, lab: Lab) -> None:
-        self.school, self.lab = school, lab
-        lines = ["street: agenda", "title: Agenda", "environments:"]
-        for stage in "TAP":
-            names = [name for name, host in lab.hosts.items() if host["stage"] == stage]
-            lines += [f"  - stage: {stage}", f"    owner: {DAAN.name}", "    hosts:"]
-            for name in names:
-                lines.append(f"      {name}: {json.dumps(lab.connection(name))}")
-            lines.append("    host_keys:")
-            for name in names:
-                kind, key = lab.hosts[name]["host_key"].split()[:2]
-                lines.append(f"      {name}: [{kind} {key}]")
-            lines += [
-                "    variables: {ansible_become: true}",
-                "    access: {deploy: {roles: [administrator], sudo: true}}",
-                f"    data: {{class: {'production' if stage == 'P' else 'none'}}}",
-                *(["    ports: [8080]"] if stage == "P" else []),
-            ]
-        file = school.root / "environments/agenda.yml"
-        file.write_text("\n".join(lines) + "\n")
-        self.accept()
-
-    def accept(self) -> None:
-        """Their owner accepts the environments as described now."""
-        for stage in "TAP":
-            self.school.here(DAAN, "env", "accept", stage)
-
-    def probe(self, stage: str, kind: str, expect: int = 0) -> dict[str, Any]:
-        """What a probe from the administrator's side says."""
-        words = self.school.command(DAAN, "--landscape", str(self.school.root),
-                                    "env", "probe", stage, kind)  # fmt: skip
-        done = self.lab.exec(words, env=self.school.environment())
-        assert done.returncode == expect, done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return dict(found["probes"][kind]) if "probes" in found else found
 
 
 @pytest.fixture
@@ -111,6 +71,88 @@ def test_a_host_key_and_a_machine_id_of_production_are_named(
     assert [(s["kind"], s["from"], s["to"]) for s in found["shared"]] == [
         ("machine-id", "a1", "p1")
     ]
+
+
+RELAY = """
+import pathlib, socketserver
+class Mail(socketserver.StreamRequestHandler):
+    def handle(self):
+        say = lambda text: self.wfile.write(text.encode() + b"\\r\\n")
+        say("220 relay.example ESMTP")
+        for line in self.rfile:
+            word = line.split()[0].upper()
+            if word == b"DATA":
+                say("354 go on")
+                with pathlib.Path("/srv/mail").open("ab") as kept:
+                    while (line := self.rfile.readline()) not in (b".\\r\\n", b""):
+                        kept.write(line)
+            elif word == b"QUIT":
+                return say("221 bye")
+            say("250 fine")
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("", 25), Mail).serve_forever()
+"""
+SEND = """
+import smtplib, sys
+with smtplib.SMTP("relay.example", timeout=3) as relay:
+    relay.sendmail("test@example.com", ["parent@example.com"], "Subject: hello\\n\\nfrom test")
+"""
+
+
+def test_mail_that_test_can_send_for_real_is_found_by_the_relays_name(
+    street: Callable[[str], Street],
+) -> None:
+    relay = f"      mail: {{run: [python3, -c, {json.dumps(RELAY)}], ports: [25]}}\n"
+    made = street(CLEAN + relay)
+    file = made.school.root / "environments/agenda.yml"
+    mark = "  - stage: P\n"
+    file.write_text(
+        file.read_text().replace(
+            mark, f"{mark}    relays: ['relay.example:25']\n    names: [agenda.example]\n"
+        )
+    )
+    made.accept()
+    address = made.lab.hosts["p1"]["address"]
+    for host in ("t1", "a1"):
+        with (made.lab.root(host) / "etc/hosts").open("a") as known:
+            known.write(f"{address} relay.example agenda.example\n")
+
+    def send() -> bool:
+        return made.lab.ssh("t1", ["python3", "-c", SEND]).returncode == 0
+
+    for stage in "TA":
+        found = made.probe(stage, "isolation")
+        assert found["outcome"] == "proven"
+        assert {path["to"] for path in found["paths"]} == {
+            "p1", "relay.example:25", "agenda.example"
+        }  # fmt: skip
+    assert not send()
+    made.lab.rules.open("t1", "p1", 25)
+    found = made.probe("T", "isolation", 1)
+    assert [(p["from"], p["to"], p["port"]) for p in found["paths"] if p["outcome"] == "open"] == [
+        ("t1", "relay.example:25", 25)
+    ]
+    assert send(), "a real message would have gone out"
+    assert b"from test" in (made.lab.root("p1") / "srv/mail").read_bytes()
+    assert made.probe("A", "isolation")["outcome"] == "proven"
+
+
+def test_a_host_behind_a_jump_host_is_unknown_and_it_is_said_what_to_do(
+    street: Callable[[str], Street],
+) -> None:
+    made = street(CLEAN)
+    file = made.school.root / "environments/agenda.yml"
+    jump = f"deploy@{made.lab.hosts['a1']['address']}"
+    file.write_text(
+        file.read_text().replace(
+            '"ansible_host"', f'"ansible_ssh_common_args": "-J {jump}", "ansible_host"', 1
+        )
+    )
+    made.accept()
+    found = made.probe("T", "isolation", 1)
+    assert found["outcome"] == "unknown"
+    assert found["unknown"][0].startswith("t1: it is reached through another machine")
+    assert "run them on a machine that reaches it directly" in found["unknown"][0]
 
 
 def test_a_database_that_test_and_production_share_is_named(

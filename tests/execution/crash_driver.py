@@ -30,10 +30,11 @@ def main() -> None:
         plan, put=put, manifest=decode(release), previous=decode(previous) if previous else None
     )
     with EnvironmentLock(plan.root, plan.environment.name, f"promote {plan.manifest.name}"):
-        if sys.argv[2] == "rehearse":
-            print(msgspec.json.encode(rehearse(plan, *sys.argv[3:])).decode())
+        act, _colon, faults = sys.argv[2].partition(":")
+        if act == "rehearse":
+            print(msgspec.json.encode(rehearse(plan, faults or "none")).decode())
         else:
-            print(msgspec.json.encode(getattr(Promotion(plan), sys.argv[2])()).decode())
+            print(msgspec.json.encode(getattr(Promotion(plan), act)()).decode())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.execution.conftest import DEPLOY, Stage
+from tests.execution.test_rehearsal import TIDY, small
 
 from otapgate.errors import Busy
 from otapgate.execution.journal import Journal
@@ -206,6 +207,35 @@ def test_a_killed_rehearsal_is_unfinished_and_gone_back_from(stage: Stage) -> No
     assert (state.kind, state.result) == ("rehearsal", None)
     assert Promotion(plan).go_back().outcome == "rolled-back"
     assert stage.answer() == "1.0 3"
+
+
+@pytest.mark.parametrize("step", ["rollback", "deploy"])
+def test_a_rehearsal_killed_between_two_cases_is_gone_back_from(stage: Stage, step: str) -> None:
+    """Going back from the first and deploying the second are one run of Ansible."""
+    plan = small(stage, TIDY)
+    journal = Journal(plan.run_dir)
+
+    def there() -> bool:
+        seen = [(one.step, one.data.get("fault")) for one in journal.records()]
+        first = ("deploy", "kill")
+        if first not in seen:
+            return False
+        later = seen[seen.index(first) :]
+        return (("rollback", None) if step == "rollback" else ("deploy", "fail")) in later
+
+    process = start(stage, plan, "rehearse:sample:1")
+    wait_for(there, "it never came so far", 300)
+    ansible = holder(tether_path(plan.root, "demo-A"))["pid"]
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not Path(f"/proc/{ansible}").exists(), "Ansible went on")
+    wait_for(lambda: free(plan), "something still holds the environment")
+    state = run_state(plan.run_dir)
+    assert state is not None
+    assert (state.kind, state.step, state.result) == ("rehearsal", step, None)
+    assert Promotion(plan).resume().outcome == "rolled-back"
+    assert stage.answer() == "1.0 3"
+    assert not (stage.home / "moving").exists()
 
 
 def test_a_killed_rollback_is_gone_on_with(stage: Stage) -> None:

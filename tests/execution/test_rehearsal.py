@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,7 +12,8 @@ from hypothesis import strategies as st
 from tests.execution.conftest import DEPLOY, ROLLBACK, Stage
 
 from otapgate.errors import Usage
-from otapgate.execution.faults import chosen
+from otapgate.execution.cuts import Forecast
+from otapgate.execution.faults import Fault, chosen
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import run_state
 from otapgate.execution.rehearsal import rehearse
@@ -94,8 +98,14 @@ def small(stage: Stage, rollback: str, deploy: str = THREE) -> Plan:
 
 def test_a_good_rollback_comes_back_from_every_cut(stage: Stage) -> None:
     told: list[str] = []
+    # what going back sets isn't there for the deployment, which in production runs alone
+    back = TIDY + "    - name: Remember\n      set_fact: {gone_back: true}\n"
+    deploy = THREE.replace(
+        "    - name: Copy the application\n",
+        "    - name: Copy the application\n      failed_when: gone_back is defined\n",
+    )
     plan = msgspec.structs.replace(
-        small(stage, TIDY), on_progress=lambda event: told.append(event.name)
+        small(stage, back, deploy), on_progress=lambda event: told.append(event.name)
     )
     result = rehearse(plan, faults="all")
     assert (result.outcome, result.clean) == ("restored", True)
@@ -109,9 +119,15 @@ def test_a_good_rollback_comes_back_from_every_cut(stage: Stage) -> None:
     ]
     assert all(case.restored for case in cuts)
     assert any(line.startswith("9 cases to cut short") for line in told)
+    assert "9/9: 3 It is moved, unreachable: restored" in told
+    assert any(re.match("4/9, about \\d+ min left: 2 Note that", line) for line in told)
     # each cut was where it says it was: what ran before the task is done, and no more
-    outputs = {path.name.split("-", 1)[1]: path.read_text() for path in sorted(
-        (plan.run_dir / "output").iterdir())}  # fmt: skip
+    # (before it, in the same run, the one before was gone back from)
+    outputs = {
+        path.name.split("-", 1)[1]: path.read_text().rpartition("PLAY [Deploy]")[2]
+        for path in (plan.run_dir / "output").iterdir()
+    }
+    assert len(outputs) == 12, "one run a case, and of two rollbacks the last"
     for kind in ("kill", "fail", "unreachable"):
         text = outputs[f"{kind}-002.txt"]
         assert "changed: [web]" in text.partition("Note that it is being moved")[0]
@@ -119,6 +135,32 @@ def test_a_good_rollback_comes_back_from_every_cut(stage: Stage) -> None:
     assert "rehearsed: this task fails" in outputs["fail-002.txt"]
     assert "UNREACHABLE" in outputs["unreachable-002.txt"]
     assert "PLAY RECAP" not in outputs["kill-002.txt"]
+
+
+def test_a_deployment_that_ends_before_the_cut_shows_nothing(stage: Stage) -> None:
+    once = THREE.replace(
+        "    - name: It is moved\n",
+        "    - name: Works once\n      command: mkdir {{ home }}/../once\n"
+        "    - name: It is moved\n",
+    )
+    result = rehearse(small(stage, TIDY, once), faults="sample:1")
+    assert [case.left for case in result.cases[1:]] == [
+        ("the deployment wasn't cut short here",),
+        *[("not tried: the state before couldn't be brought back",)] * 2,
+    ]
+
+
+def test_how_long_it_takes_is_told_by_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("otapgate.execution.cuts.time.monotonic", lambda: now)
+    todo = [Fault(Path("deploy.yml"), index, "kill") for index in (1, 2, 3)]
+    forecast = Forecast(todo, tasks=3, forward=180_000, back=59_000)
+    assert forecast.minutes() == 6, "a minute each, and the tasks before the cut: 0, 1 and 2"
+    now = 242.0  # twice as long as was thought, and the second is deployed by then
+    assert forecast.one_done() == "1/3, about 8 min left"
+    now = 602.0
+    assert forecast.one_done() == "2/3, about 2 min left"
+    assert forecast.one_done() == "3/3"
 
 
 def test_a_rollback_that_fails_when_cut_at_one_task_is_found(stage: Stage) -> None:

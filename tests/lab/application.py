@@ -83,9 +83,10 @@ class Application:
         )
         self.old = self.release("1.0")
         for host in hosts:
-            self._place(host)
+            self.place(host)
 
-    def _place(self, host: str) -> None:
+    def place(self, host: str) -> None:
+        """Release 1.0 on a host, whatever was there."""
         script = (
             "set -e; rm -rf /srv/agenda /etc/cron.d/agenda /var/tmp/otapgate; mkdir -p /etc/cron.d"
             " /srv/agenda/app; cd /srv/agenda; printf 1.0 > app/version;"
@@ -97,8 +98,11 @@ class Application:
         done = self.lab.ssh(host, ["sudo", "sh", "-c", script])
         assert done.returncode == 0, done.stderr
 
-    def release(self, version: str, **playbooks: str) -> tuple[Manifest, Path]:
-        """A release; a keyword replaces a playbook."""
+    def release(
+        self, version: str, databases: tuple[str, ...] = (), **playbooks: str
+    ) -> tuple[Manifest, Path]:
+        """A release; `databases` are declared besides its own, a keyword replaces a
+        playbook."""
         tree = self.folder / f"release-{version}-{len(list(self.folder.iterdir()))}"
         (tree / "artifacts/app").mkdir(parents=True)
         (tree / "artifacts/app/version").write_text(version)
@@ -118,7 +122,10 @@ class Application:
         )
         manifest = Manifest(
             app="agenda", version=version, street="agenda", plans=(), variables={},
-            state=State(paths=(HOME,), databases=(DatabaseState(f"sqlite://{'/' + BASE}"),)),
+            state=State(
+                paths=(HOME,),
+                databases=tuple(map(DatabaseState, (f"sqlite://{'/' + BASE}", *databases))),
+            ),
             installs=(Install(f"{HOME}/app", "files", "artifacts/app"),), files=files,
         )  # fmt: skip
         return manifest, tree

@@ -32,7 +32,7 @@ def deployed(street: Street, release: Release, previous: Release | None = None) 
 
 def rehearsed(street: Street, release: Release, previous: Release, faults: str) -> None:
     """Deployed, gone back from, and cut short; the state came back each time."""
-    said = street.do(street.plan(release, previous), "rehearse", faults)
+    said = street.do(street.plan(release, previous), f"rehearse:{faults}")
     assert said["outcome"] == "restored", said
     cuts = said["cases"][1:]
     assert len(cuts) >= 9, "three tasks at least, each in three ways"

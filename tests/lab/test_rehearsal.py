@@ -1,4 +1,7 @@
-"""CH05-07 over SSH: a rollback that doesn't bring everything back is found, and named."""
+"""CH05-07 over SSH: a rollback that doesn't bring everything back is found, and named.
+
+With a cut at every task, and through the command line: `tests/e2e/test_rehearsals_lab.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .application import ROLLBACK, TASKS, Application
+from .application import ROLLBACK, Application
 from .labs import Lab
 
 pytestmark = pytest.mark.slow
@@ -53,30 +56,3 @@ def test_ch05_07_a_good_rollback_comes_back_from_cuts(application: Application) 
     assert found["outcome"] == "restored", found
     assert [case["index"] for case in found["cases"]] == [0, 1, 1, 1, 8, 8, 8]
     assert application.picture("t1") == before
-
-
-@pytest.mark.exhaustive
-def test_ch05_07_a_good_rollback_comes_back_from_every_cut(application: Application) -> None:
-    found = application.do(
-        application.plan("rehearsal-1", application.release("2.0")), "rehearse:all"
-    )
-    assert found["outcome"] == "restored", found
-    assert [(case["index"], case["fault"]) for case in found["cases"][1:]] == [
-        (index, fault)
-        for index in range(1, len(TASKS) + 1)
-        for fault in ("kill", "fail", "unreachable")
-    ]
-
-
-@pytest.mark.exhaustive
-def test_ch05_07_a_rollback_that_fails_only_when_cut_at_task_7(application: Application) -> None:
-    release = application.release("2.0", rollback=ROLLBACK.replace(" /srv/agenda/locked\n", "\n"))
-    found = application.do(application.plan("rehearsal-1", release), "rehearse:all")
-    assert found["outcome"] == "not-restored"
-    bad = [case for case in found["cases"] if not case["restored"]]
-    assert {case["index"] for case in bad} == {7}
-    assert [case["fault"] for case in bad] == ["kill", "fail", "unreachable"]
-    assert {case["task"] for case in bad} == {"Unlock"}
-    assert {tuple(case["left"]) for case in bad} == {
-        ("t1: path /srv/agenda/locked: file was added",)
-    }

@@ -11,6 +11,7 @@ from otapgate.acts.runs import Progress
 from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.ledger import predicates as p
+from otapgate.ledger.state import Release
 from otapgate.ledger.statement import Draft
 
 
@@ -94,7 +95,22 @@ def rehearse(
             }
             for c in result.cases
         ],
+        "limits": _limits(workspace, release, result.milliseconds_rollback),
         "evidence": result.evidence,
         "message": result.message,
     }
     return answer, draft("rehearsal", predicate, [(release.name, release.digest)])
+
+
+def _limits(workspace: Workspace, release: Release, milliseconds: int) -> list[dict[str, Any]]:
+    """How long going back may take, by the open changes that the release is for, and whether
+    it kept within that; OG405 asks the same before production."""
+    found = []
+    for name in sorted(release.changes):
+        change = workspace.state.changes.get(name)
+        minutes = change.submitted.act.rollback_minutes if change else None
+        if change is None or change.closed is not None or minutes is None:
+            continue
+        kept = milliseconds <= minutes * 60_000
+        found.append({"change": name, "minutes": minutes, "kept": kept})
+    return found

@@ -325,7 +325,7 @@ def record_end(workspace: Workspace, plan: Plan, act: Draft, outcome: str, comma
     """Record how something ended. When that can't be done, say how it ended all the same:
     the hosts are so, only the ledger doesn't know it yet. Raises Integrity."""
     try:
-        return workspace.record(act)
+        return workspace.record_late(act)
     except errors.OtapgateError as error:
         raise errors.Integrity(
             "end-unrecorded",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from otapgate import errors
-from otapgate.acts import place, runs
+from otapgate.acts import place, provisional, runs
 from otapgate.acts.environments import summary
 from otapgate.acts.workspace import Workspace
 from otapgate.gate.decide import decide
@@ -68,6 +68,8 @@ def _street(workspace: Workspace, street: Street) -> dict[str, Any]:
         "environments": environments,
         "waiting": _waiting(workspace, street),
         "debts": _debts(workspace, street),
+        "waivers": provisional.waivers(workspace, _newest(workspace, street)),
+        "broken_off": provisional.broken_off(workspace, {e.name for e in street.environments}),
         "unfinished": unfinished,
     }
 

@@ -109,6 +109,8 @@ class Given:
     """Id of a run that was broken off, whose answers still count."""
     ask: Callable[[ManualStep, Store], Answer] | None = None
     """Asks who runs the tests; None where there is no terminal."""
+    tell: Callable[[str], None] | None = None
+    """Told the run's id before the first question, so that it can be gone on with."""
 
 
 def run(
@@ -282,4 +284,6 @@ def _answers(
             problems=waiting,
             remedy=_("answer them in a file and hand it in: --answers FILE"),
         )
+    if waiting and given.tell is not None:
+        given.tell(kept_in.stem)
     return found

@@ -314,6 +314,20 @@ class Workspace:
         self.__dict__.pop("_details", None)
         return position
 
+    def record_late(self, draft: Draft) -> int:
+        """`record`, by a command that worked long before. Others recorded things meanwhile,
+        and so may have who acts, in another environment; whoever signs must have seen what
+        they signed before, so it is looked what there is now."""
+        while True:
+            self._stale = True
+            size = self.state.size
+            try:
+                return self.record(draft)
+            except errors.BadInput:
+                self._stale = True
+                if self.state.size == size:
+                    raise  # it isn't because of what came in
+
     def entitle(self, draft: Draft) -> None:
         """Check that who acts may do this act at all; raises Identity."""
         roles = p.ACTS[draft.act].roles

@@ -114,7 +114,7 @@ def run(
     with open_workspace() as workspace:
         with Shown() as shown:
             found, draft = data.run(workspace, plan, source, target, env, shown)
-        entry = workspace.record(draft)
+        entry = workspace.record_late(draft)
     text = _("{id}: {rows} rows, {label}; no source value found in the result."
              " Expires {expires}.").format(**found)  # fmt: skip
     return Reply({"dataset": found, "entry": entry}, f"{text}\n" + _("Entry {n}.").format(n=entry))

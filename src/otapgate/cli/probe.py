@@ -30,7 +30,7 @@ def probe(
 
     with open_workspace() as workspace:
         found = probing.probe(workspace, env, kind, progress)
-        entries = [] if dry_run else [workspace.record(one.act) for one in found]
+        entries = [] if dry_run else [workspace.record_late(one.act) for one in found]
         name = workspace.environment(env).name
     probes: dict[str, Any] = {}
     several: dict[str, Any] = {}
@@ -63,6 +63,8 @@ def _worse(known: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]
 
 def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
     """What was found, in words."""
+    from otapgate.cli import probe_words as words
+
     names = {"environment": environment, "score": answer.get("score")}
     sentences = {
         ("isolation", "proven"): _("{environment} is apart from production."),
@@ -98,19 +100,9 @@ def _told(environment: str, kind: str, answer: dict[str, Any]) -> list[str]:
         for path in answer.get("paths", ())
         if path["outcome"] == "open"
     ]
-    lines += [
-        "   "
-        + _("{source} and {to} share a {kind}: {what}, {there}").format(
-            source=one["from"], to=one["to"], kind=one["kind"], what=one["what"],
-            there=one["there"] or "-",
-        )
-        for one in answer.get("shared", ())
-    ]  # fmt: skip
-    lines += [
-        f"   {word}: {one['host']}: {one['account']}: {one['what']} {one['detail']} {one['who']}"
-        for word, things in ((_("stray"), "stray"), (_("missing"), "missing"))
-        for one in answer.get(things, ())
-    ]
+    lines += ["   " + words.shared(environment, one) for one in answer.get("shared", ())]
+    lines += ["   " + words.stray(one) for one in answer.get("stray", ())]
+    lines += ["   " + words.missing(one) for one in answer.get("missing", ())]
     lines += [
         f"   {one['aspect']}: {one['item']}: {one['here'] or '-'} / {one['there'] or '-'}"
         for one in answer.get("differences", ())

@@ -158,24 +158,24 @@ def rehearse(
     ] = None,
 ) -> Reply:
     from otapgate.acts import rehearsal
+    from otapgate.cli.rehearsal_page import number, page, promised
 
     if report is not None:
         _write(report, "")  # an hour of rehearsing isn't the moment to find out
     with open_workspace() as workspace:
         found, draft = rehearsal.rehearse(workspace, release, env, faults, progress)
-        entry = workspace.record(draft)
+        entry = workspace.record_late(draft)
     ok = found["outcome"] == "restored"
     lines = [
         (_("Restored: deployed, rolled back in {seconds} s, and compared item by item.")
          if ok else _("NOT restored. Rolling back took {seconds} s. Left:")).format(
-            seconds=f"{found['seconds_rollback']:.1f}")
+            seconds=number(found["seconds_rollback"]))
     ]  # fmt: skip
     for case in found["cases"]:
         where = f"{case['index']} {case['task']}, {case['fault']}: " if case["index"] else ""
         lines += [f"   {where}{item}" for item in case["left"]]
+    lines += [f"{one['change']}: {promised(one)}" for one in found["limits"]]
     if report is not None:
-        from otapgate.cli.rehearsal_page import page
-
         _write(report, page(release, found))
         lines.append(_("Written: {file}.").format(file=report))
     if found["message"]:

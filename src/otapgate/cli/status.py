@@ -8,7 +8,7 @@ import typer
 
 from otapgate.cli.acting import in_order, open_for_reading
 from otapgate.cli.output import Reply, fillable, table
-from otapgate.i18n import _
+from otapgate.i18n import _, ngettext
 
 
 def status(
@@ -56,9 +56,29 @@ def _text(found: dict[str, Any]) -> str:
         for item in street["debts"]:
             mark = _("OVERDUE") if item["overdue"] else _("due")
             lines.append(f"{mark} {item['due'][:10]}: {item['message']}")
+        lines += _provisional(street)
         lines.append("")
     lines += [f"! {note}" for note in found["notes"]]
     return "\n".join(lines).rstrip()
+
+
+def _provisional(street: dict[str, Any]) -> list[str]:
+    """Waivers, counted, and test runs to go on with."""
+    waivers = street["waivers"]
+    lines = []
+    if waivers:
+        lines.append(ngettext("{n} waiver:", "{n} waivers:", len(waivers)).format(n=len(waivers)))
+    lines += [
+        "   "
+        + _("{rule} {slug} for {called} until {until}, by {by} (entry {entry})").format(**item)
+        for item in waivers
+    ]
+    for item in street["broken_off"]:
+        lines.append(
+            _("Test run {run} in {environment} was broken off; {by} goes on with:").format(**item)
+        )
+        lines.append(f"   → {item['command']}")
+    return lines
 
 
 def _ordered(waiting: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -89,7 +89,14 @@ def run(
     from otapgate.acts import test_results, testing
     from otapgate.cli.asking import ask, can_ask
 
-    given = testing.Given(_attached(attach or ()), answers, resume, ask if can_ask() else None)
+    again = f"otapgate test run {release} --env {env} --plan {plan} --resume"
+
+    def tell(run_id: str) -> None:
+        progress(_("Broken off, the answers are kept; go on with: {command}").format(
+            command=f"{again} {run_id}"))  # fmt: skip
+
+    asking = ask if can_ask() else None
+    given = testing.Given(_attached(attach or ()), answers, resume, asking, tell)
     with open_workspace() as workspace:
         try:
             result, draft = testing.run(
@@ -98,12 +105,12 @@ def run(
                 given,
             )  # fmt: skip
         except testing.AnswersKept as kept:
-            again = f"otapgate test run {release} --env {env} --plan {plan} --resume {kept.run_id}"
-            progress(_("Your answers so far are kept; go on with: {command}").format(command=again))
+            progress(_("Your answers so far are kept; go on with: {command}").format(
+                command=f"{again} {kept.run_id}"))  # fmt: skip
             raise
         found = test_results.as_json(draft.predicate["run"], draft.predicate["plan"], result)
         passed = result.outcome == "passed"
-        entry = workspace.record(draft)
+        entry = workspace.record_late(draft)
         testing.finished(workspace, found["id"])
     rows = [[c["id"], c["kind"], c["outcome"], f"{c['seconds']:.1f}", c["message"][:100]]
             for c in found["cases"]]  # fmt: skip

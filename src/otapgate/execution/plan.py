@@ -82,6 +82,11 @@ class Plan(msgspec.Struct, frozen=True):
             where=f"playbooks/{name}",
         )
 
+    def way_back(self) -> tuple[list[Path], list[Path]]:
+        """The playbooks of going back, and those that look at what came of it."""
+        way = [*self.playbook("rollback.yml"), *self.playbook("restore.yml", optional=True)]
+        return way, [FINGERPRINT, *self.playbook("compare.yml", optional=True)]
+
     def installed_before(self) -> tuple[Expected, ...]:
         """The files that the release before put on hosts, where there is one."""
         from otapgate.execution.completeness import installed_files

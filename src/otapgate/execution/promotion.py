@@ -198,16 +198,14 @@ class Promotion:
 
     # -- the way back
 
-    def back(self) -> tuple[tuple[str, ...], int, PlaybookResult | None]:
+    def back(self) -> tuple[tuple[str, ...], int]:
         """`rollback.yml` and `restore.yml`, then compare with the fingerprint before.
-        Returns what is left, how long the playbooks took (ms), and the run that failed."""
-        before = self._before()
+        Returns what is left, and how long the playbooks took (ms)."""
+        before = self.before()
         self.journal.append("rollback", "begun")
-        plan = self.plan
-        failed = None
         began = time.monotonic()
         ended: list[float] = []
-        way = [*plan.playbook("rollback.yml"), *plan.playbook("restore.yml", optional=True)]
+        way, look = self.plan.way_back()
 
         def on_playbook(reached: Reached) -> None:
             if reached.index == len(way):
@@ -215,27 +213,27 @@ class Promotion:
 
         try:
             result = self.playbooks(
-                "rollback", [*way, *self._look()], before=before, on_playbook=on_playbook
+                "rollback", [*way, *look], before=before, on_playbook=on_playbook
             )
             left = compare.compare_state(before, result.fingerprints)
         except StepFailed as failure:
-            failed = failure
-            if ended:
-                left = self._unlike(before, failure)
-            else:  # it ended before it looked
-                ended.append(time.monotonic())
-                left = self._compared(before) or (f"rollback: {failure.message}",)
+            looked = bool(ended)
+            ended.append(time.monotonic())
+            left = self.left_behind(before, failure, looked)
         milliseconds = round((ended[0] - began) * 1000)
         self.journal.append("rollback", "failed" if left else "done", left=list(left))
-        return left, milliseconds, failed.result if failed else None
+        return left, milliseconds
 
-    def _look(self) -> list[Path]:
-        return [FINGERPRINT, *self.plan.playbook("compare.yml", optional=True)]
+    def left_behind(self, before: Packed, failure: StepFailed, looked: bool) -> tuple[str, ...]:
+        """What isn't as it was where going back failed, or (`looked`) the look after it."""
+        if looked:
+            return self._unlike(before, failure)
+        return self._compared(before) or (f"rollback: {failure.message}",)
 
     def _compared(self, before: Mapping[str, Any]) -> tuple[str, ...]:
         """What isn't as it was."""
         try:
-            seen = self.playbooks("compare", self._look(), before=before).fingerprints
+            seen = self.playbooks("compare", self.plan.way_back()[1], before=before).fingerprints
         except StepFailed as failure:
             return self._unlike(before, failure)
         return compare.compare_state(before, seen)
@@ -247,12 +245,12 @@ class Promotion:
 
     def _mended(self) -> PromotionResult:
         """What was left may be as it was by now; only if it isn't, the playbooks run again."""
-        if self._compared(self._before()):
+        if self._compared(self.before()):
             return self._back(None)
         return self.finish("rolled-back", (), _("The state is as it was before, compared."))
 
     def _back(self, why: StepFailed | None) -> PromotionResult:
-        left, _milliseconds, _failed = self.back()
+        left, _milliseconds = self.back()
         if left:
             message = _("The state before could not be restored: {what}").format(
                 what="; ".join(left[:5])
@@ -312,7 +310,8 @@ class Promotion:
             )
         return seen
 
-    def _before(self) -> Packed:
+    def before(self) -> Packed:
+        """What was seen before anything was touched."""
         record = self.journal.last("snapshot", "done")
         if record is None:
             raise Usage("no-snapshot", _("The run has no snapshot to go back to."))

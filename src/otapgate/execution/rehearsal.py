@@ -14,13 +14,13 @@ import msgspec
 
 from otapgate.errors import Failed, Usage
 from otapgate.execution import faults as cutting
-from otapgate.execution.events import Progress
+from otapgate.execution.cuts import Cuts, Forecast
 from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.run_state import PromotionResult
 from otapgate.execution.steps import StepFailed, Stopped, stopped_by
-from otapgate.i18n import _, ngettext
+from otapgate.i18n import _
 from otapgate.ledger.predicates import RehearsalCase
 
 
@@ -70,69 +70,31 @@ def _rehearsed(plan: Plan, promotion: Promotion, faults: str) -> RehearsalResult
         # going back is still tried, but a deployment that fails proves nothing
         why = failure
         said = (f"deployment: {failure.message}",)
-    left, milliseconds, _failed = promotion.back()
+    left, milliseconds = promotion.back()
     if plan.previous is not None and plan.previous_tree is not None:
         left += _verified(plan.for_previous())
     found = [_whole(said + left)]
     if not found[0].restored:
         return _ended(promotion, why, found, left, milliseconds)
     todo = cutting.cases(tasks, plan.playbook("deploy.yml")[0], faults)
-    _foretell(plan, todo, promotion.elapsed() - began)
-    for fault, task in todo:
-        case, took = _cut(promotion, fault, task)
-        found.append(case)
-        milliseconds = max(milliseconds, took)
-        left = case.left
+    forward = promotion.elapsed() - began - milliseconds
+    forecast = Forecast([fault for fault, _task in todo], len(tasks), forward, milliseconds)
+    cuts = Cuts(promotion, todo, forecast)
+    if todo:
+        cuts.foretell()
+    for tried in cuts.tried():
+        found.append(tried.case)
+        milliseconds = max(milliseconds, tried.milliseconds_back)
+        left = tried.case.left
         if left and not _mended(promotion):
             break  # what comes after would be judged by what this one left
         left = ()
-    tried = len(found) - 1
-    if tried < len(todo):
-        found += [_untried(fault, task) for fault, task in todo[tried:]]
+    found += [_untried(fault, task) for fault, task in todo[len(found) - 1 :]]
     return _ended(promotion, None, found, left, milliseconds)
 
 
 def _whole(left: tuple[str, ...]) -> RehearsalCase:
     return RehearsalCase(fault="none", task="", index=0, restored=not left, left=left)
-
-
-def _foretell(plan: Plan, todo: Sequence[tuple[Fault, Begun]], milliseconds: int) -> None:
-    """Say how many cases there are and about how long they will take, before they begin."""
-    if not todo or plan.on_progress is None:
-        return
-    minutes = max(1, round(len(todo) * milliseconds * 0.7 / 60_000))
-    text = ngettext(
-        "{n} case to cut short; that takes about {minutes} min.",
-        "{n} cases to cut short; that takes about {minutes} min.",
-        len(todo),
-    ).format(n=len(todo), minutes=minutes)
-    plan.on_progress(Progress("note", text))
-
-
-def _cut(promotion: Promotion, fault: Fault, task: Begun) -> tuple[RehearsalCase, int]:
-    """One deployment cut short and gone back from; also how long that took (ms)."""
-    promotion.journal.append("deploy", "begun", fault=fault.kind, index=fault.index)
-    label = f"{fault.kind}-{fault.index:03}"
-    try:
-        struck = promotion.playbooks(label, [fault.playbook], fault=fault).struck
-    except StepFailed as failure:  # as it should
-        struck = failure.result is not None and failure.result.struck
-    left, milliseconds, _failed = promotion.back()
-    if not struck and fault.kind == "kill":
-        left = (*left, "the deployment wasn't cut short here")
-    case = RehearsalCase(
-        fault=fault.kind,
-        task=task.name,
-        index=fault.index,
-        restored=not left,
-        left=left,
-    )
-    if promotion.plan.on_progress is not None:
-        words = _("restored") if case.restored else "; ".join(left)
-        promotion.plan.on_progress(
-            Progress("note", f"{fault.index} {task.name}, {fault.kind}: {words}")
-        )
-    return case, milliseconds
 
 
 def _mended(promotion: Promotion) -> bool:

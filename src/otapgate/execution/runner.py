@@ -117,7 +117,7 @@ def run_playbooks(
 ) -> PlaybookResult:
     """Run `playbooks`, in order, on the hosts of the environment.
 
-    `on_playbook` is called as each begins. Ansible waits for it in the playbook `GO`, and
+    `on_playbook` is called as each begins. Ansible waits for it in `GO` and `GO_ON`, and
     goes on only when it has returned. What it raises stops Ansible, and is raised here.
     `fault` cuts the run short.
 
@@ -181,7 +181,7 @@ class _Pace:
             includes.require(self._word.parent)
             if self._on_playbook is not None and self.error is None:
                 self._on_playbook(Reached(index, follower.fingerprints, follower.unmatched))
-            if self._playbooks[index] == inventories.GO and self.error is None:
+            if self._playbooks[index] in inventories.WAITS and self.error is None:
                 follower.fingerprints = Packed()  # what is seen from here on is of after
                 self._word.touch()
         except BaseException as error:  # raised again once Ansible has stopped

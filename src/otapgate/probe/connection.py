@@ -6,6 +6,7 @@ sentence: that host's answers are unknown then.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _ELSEWHERE = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_
 _HARMLESS = ("identitiesonly", "connecttimeout", "serveraliveinterval", "serveralivecountmax",
              "loglevel", "compression", "tcpkeepalive", "batchmode")  # fmt: skip
 """Options of ssh that change nothing of where a connection goes, or as whom."""
+_JUMP = re.compile(r"(^|[\s\"'])-[A-Za-z]*J|ProxyJump|ProxyCommand", re.IGNORECASE)
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 
 
@@ -82,7 +84,15 @@ def _way(environment: Environment, host: Host, secrets: Mapping[str, str]) -> Wa
         )
     elif not local and (elsewhere := [name for name in _ELSEWHERE if _leads(known.get(name))]):
         name = elsewhere[0]
-        problem = _("'{name}' is for ssh itself; the probes don't take that way.").format(name=name)
+        if _JUMP.search(str(known[name])):
+            problem = _(
+                "it is reached through another machine ('{name}'), and the probes go straight to"
+                " a host; run them on a machine that reaches it directly."
+            ).format(name=name)
+        else:
+            problem = _("'{name}' is for ssh itself; the probes don't take that way.").format(
+                name=name
+            )
     elif not local and not port:
         problem = _("'{name}' is no port.").format(name="ansible_port")
     if python in ("", "auto", "auto_silent", "auto_legacy", "auto_legacy_silent"):
@@ -99,7 +109,7 @@ def _way(environment: Environment, host: Host, secrets: Mapping[str, str]) -> Wa
         keys=environment.host_keys.get(host.name, ()),
         python=python,
         become=become,
-        problem=problem,
+        problem=f"{host.name}: {problem}" if problem else "",
     )
 
 

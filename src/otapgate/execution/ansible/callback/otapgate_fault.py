@@ -7,6 +7,9 @@ OTAPGATE_FAULT is JSON: `playbook` (absolute path), `index` (of the task, from 1
 order in which Ansible starts them), `fault` (kill, fail or unreachable), and `mark`, a file
 that is made when it happens. What ran before the task stays done; the task itself doesn't
 begin. Killed means so: Ansible cleans nothing up.
+
+Other playbooks may have come before in the same run. What they set on hosts is forgotten
+when that playbook begins, since it wouldn't be there where it runs alone.
 """
 
 from __future__ import annotations
@@ -37,11 +40,27 @@ class CallbackModule(CallbackBase):
     def __init__(self, display=None, options=None):
         super().__init__(display=display, options=options)
         self._wanted = json.loads(os.environ["OTAPGATE_FAULT"])
-        self._here = False
+        self._here = self._fresh = False
         self._count = 0
 
     def v2_playbook_on_start(self, playbook):
         self._here = os.path.abspath(playbook._file_name) == self._wanted["playbook"]
+        self._fresh = self._here
+
+    def v2_playbook_on_play_start(self, play):
+        if not self._fresh:
+            return
+        self._fresh = False
+        try:
+            variables = play.get_variable_manager()
+            for cache in (variables._nonpersistent_fact_cache, variables._vars_cache):
+                cache.clear()
+            for host in variables._inventory.get_hosts():
+                variables.clear_facts(host.name)
+        except Exception:
+            # Ansible would only warn. What can't be forgotten would make the case another
+            # one; without the mark it counts as one that wasn't cut.
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def v2_playbook_on_task_start(self, task, is_conditional):  # noqa: ARG002
         self._begins(task)
