@@ -94,7 +94,10 @@ class Plan(msgspec.Struct, frozen=True):
             lock=tether_path(self.root.absolute(), self.environment.name),
             release_variables=self.manifest.variables,
             secrets=self.secrets,
-            collections=(collections,) if collections.is_dir() else (),
+            collections=(collections.absolute(),) if collections.is_dir() else (),
+            trees=tuple(
+                tree.absolute() for tree in (self.release_tree, self.previous_tree) if tree
+            ),
             forks=self.forks,
             on_progress=self.on_progress,
         )
@@ -165,7 +168,8 @@ class Plan(msgspec.Struct, frozen=True):
     def _is_local(self, host: str) -> bool:
         own = next(item for item in self.environment.hosts if item.name == host)
         merged = {**self.environment.variables, **own.variables}
-        return bool(merged.get("ansible_connection") == "local")
+        local = merged.get("ansible_connection") == "local"
+        return local and self.environment.worker is None
 
 
 def _release(manifest: Manifest) -> dict[str, str]:

@@ -64,7 +64,9 @@ def playbook_runner(
                 "street": environment.street,
             }
         }
-        wary = msgspec.structs.replace(settings, should_stop=should_stop)
+        wary = msgspec.structs.replace(
+            settings, should_stop=should_stop, trees=(playbook.parent.absolute(),)
+        )
         result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
         return Outcome(result.ok, result.message, result.output.read_bytes())
 

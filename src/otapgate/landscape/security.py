@@ -20,6 +20,7 @@ from otapgate.i18n import _
 from otapgate.landscape.database_urls import SCHEMES
 from otapgate.landscape.model import ASPECTS, Aspect, Role
 from otapgate.landscape.sentences import Wrong
+from otapgate.landscape.worker_file import WorkerFile
 from otapgate.landscape.yaml_positions import shown
 
 KEY_TYPES = (
@@ -229,4 +230,9 @@ class SecurityFile(_File):
     )
     differences: list[DifferenceFile] = Field(
         default=[], description="Known differences with production, each with an end (CH04-03)."
+    )
+    worker: WorkerFile | None = Field(
+        default=None,
+        description="The machine near the hosts on which Ansible runs, where otapgate can't reach "
+        "them itself.",
     )
