@@ -59,7 +59,7 @@ def run_playbooks(
 ) -> runner.PlaybookResult:
     """As `runner.run_playbooks`, through the environment's worker. Raises Failed besides, with
     what may have been begun left in the middle: as `require` does, and `worker-lost`,
-    `worker-stopped`, `worker-failed`, `environment-locked`."""
+    `worker-failed`, `environment-locked`."""
     environment = settings.environment
     host_keys.require(environment)
     scratch = runner.prepare_scratch(settings, label, host_variables)
@@ -89,7 +89,7 @@ def run_playbooks(
             said = _answered(environment, talk)
             struck = struck or bool(said.get("struck"))
             if said.get("stopped") and not hangup.stopped:
-                raise _lost(environment, "worker-stopped", str(said.get("message")))
+                raise _lost(environment, str(said.get("message")))
             if hangup.stopped or not said.get("ok"):
                 return 1
         return 0
@@ -187,7 +187,7 @@ def _answered(environment: Environment, talk: Talk) -> dict[str, Any]:
             ),
         )
     if said is None:
-        raise _lost(environment, "worker-lost", talk.said or "?")
+        raise _lost(environment, talk.said or "?")
     here, there = versions(), said.get("versions")
     if there != here:
         theirs = there if isinstance(there, dict) else {}
@@ -207,27 +207,29 @@ def _answered(environment: Environment, talk: Talk) -> dict[str, Any]:
         )
     error = said.get("error")
     if isinstance(error, dict):
-        code = "worker-failed"
-        remedy = None
+        why = str(error.get("message"))[:1000]
         if error.get("code") == "environment-locked":
-            code, remedy = "environment-locked", _("Wait until it has finished, then try again.")
+            raise Failed(
+                "environment-locked",
+                _("At the worker: {why}").format(why=why),
+                remedy=_("Wait until it has finished, then try again."),
+            )
         raise Failed(
-            code,
+            "worker-failed",
             _("The worker of {environment} says: {what}").format(
-                environment=environment.name, what=str(error.get("message"))[:1000]
+                environment=environment.name, what=why
             ),
-            remedy=remedy,
         )
     return said
 
 
-def _lost(environment: Environment, code: str, why: str) -> Failed:
+def _lost(environment: Environment, why: str) -> Failed:
     if environment.worker is not None and environment.worker.receptor is not None:
         then = _("What it was doing may still go on there: see 'receptorctl work list'.")
     else:
         then = _("What it was doing is ended there within a minute.")
     return Failed(
-        code,
+        "worker-lost",
         _("The worker of {environment} broke off: {why}").format(
             environment=environment.name, why=why[:1000]
         )

@@ -17,6 +17,7 @@ from otapgate.errors import BadInput
 from otapgate.execution.events import Progress
 from otapgate.execution.lock import tether_path
 from otapgate.execution.runner import FORKS, Settings
+from otapgate.execution.sight import unseen
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
 from otapgate.release.manifest import Manifest
@@ -141,11 +142,14 @@ class Plan(msgspec.Struct, frozen=True):
         )
 
     def host_variables(self, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """For every host: its snapshot folder, and how its services answered before."""
+        """For every host: its snapshot folder, how its services answered before, and the
+        connection over which it can't be looked at, if so."""
+        blind = unseen(self.environment)
         return {
             host: {
                 "otapgate_snapshot": self.snapshot_folder(host),
                 "otapgate_expect": _expected(before.get(host, {})),
+                "otapgate_unseen": blind.get(host, ""),
             }
             for host in self.hosts
         }

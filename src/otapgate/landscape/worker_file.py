@@ -84,7 +84,7 @@ class WorkerFile(_File):
     """The machine near the hosts on which Ansible runs: `command` or `receptor`."""
 
     command: (
-        Annotated[list[str], AfterValidator(check_command), Field(min_length=1, max_length=50)]
+        Annotated[list[str], Field(min_length=1, max_length=50), AfterValidator(check_command)]
         | None
     ) = Field(
         default=None,
