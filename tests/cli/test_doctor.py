@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import datetime as dt
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,44 @@ def test_a_landscape_that_can_not_be_written_is_missing(run: Run, tmp_path: Path
 
 def test_an_agent_without_a_key_is_only_a_warning(run: Run):
     assert outcomes(run("--json", "doctor", SSH_AUTH_SOCK="/nowhere"))["ssh-agent"] == "warn"
+
+
+def with_worker(tmp_path: Path, *command: str) -> Path:
+    """A landscape whose test environment has a worker."""
+    place = tmp_path / "linde"
+    scaffold.create(place, stages=("T", "P"), name="Linde", street="agenda", owner="Daan Jansen",
+                    today=dt.date(2026, 2, 1))  # fmt: skip
+    file = place / "environments/agenda.yml"
+    line = f"    worker: {json.dumps({'command': command})}\n"
+    file.write_text(file.read_text().replace("    access:", f"{line}    access:", 1))
+    return place
+
+
+def about_workers(found) -> list[tuple[str, str]]:
+    return [(c["name"], c["outcome"]) for c in found.json["checks"] if "worker" in c["name"]]
+
+
+def test_a_worker_is_spoken_with_only_when_that_is_asked_for(run: Run, tmp_path: Path):
+    mark = tmp_path / "mark"
+    place = with_worker(tmp_path, "touch", str(mark))
+    found = run("--json", "doctor", cwd=place)
+    assert about_workers(found) == [("worker agenda-T", "warn")]
+    assert not mark.exists()
+    found = run("--json", "doctor", "--workers", cwd=place)
+    assert mark.exists()
+    assert about_workers(found) == [("worker agenda-T", "missing")]
+    assert found.code == 1
+    assert "can't be reached" in found.out
+
+
+def test_a_worker_that_is_like_this_side_is_fine(run: Run, tmp_path: Path):
+    here = ("env", f"XDG_STATE_HOME={tmp_path}", sys.executable, "-m", "otapgate", "worker")
+    place = with_worker(tmp_path, *here)
+    assert about_workers(run("--json", "doctor", "--workers", cwd=place)) == [
+        ("worker agenda-T", "ok")
+    ]
+
+
+def test_a_worker_whose_command_isnt_there_is_missing(run: Run, tmp_path: Path):
+    place = with_worker(tmp_path, "no-such-program", "worker")
+    assert about_workers(run("--json", "doctor", cwd=place)) == [("worker agenda-T", "missing")]

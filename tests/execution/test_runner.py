@@ -11,7 +11,8 @@ import pytest
 
 from otapgate.errors import Failed
 from otapgate.execution import inventory
-from otapgate.execution.runner import PlaybookResult, Reached, Settings, _Pace, run_playbooks
+from otapgate.execution.pace import Pace
+from otapgate.execution.runner import PlaybookResult, Reached, Settings, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
 
@@ -190,7 +191,7 @@ def test_ansible_does_not_wait_for_an_otapgate_that_is_gone(
         lambda *a, **k: {**whole(*a, **k), "OTAPGATE_PID": str(gone.pid)},
     )  # fmt: skip
     monkeypatch.setattr(inventory, "GO_WORD", "never")
-    monkeypatch.setattr(_Pace, "begun", lambda *_: True)
+    monkeypatch.setattr(Pace, "begun", lambda *_: True)
     began = time.monotonic()
     result = run_playbooks(settings(tmp_path), [inventory.GO], label="x", variables={})
     assert time.monotonic() - began < 60

@@ -8,7 +8,7 @@ import pytest
 from tests.landscape.conftest import problems_of
 
 from otapgate.landscape.load import load
-from otapgate.landscape.model import Difference
+from otapgate.landscape.model import Difference, Receptor, Worker
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
 
@@ -68,6 +68,18 @@ def test_all_of_it_is_read_and_in_the_digest(root: Path) -> None:
         ("variables: {ansible_connection: paramiko_ssh}", "another list of host keys"),
         ("variables: {ansible_ssh_common_args: -o StrictHostKeyChecking=no}", "Strict"),
         ("variables: {ansible_ssh_extra_args: '-oUser\"KnownHostsFile\"=/x'}", "KnownHosts"),
+        ("variables: {ansible_netconf_host_key_checking: false}", "take away the check"),
+        ("variables: {ansible_winrm_server_cert_validation: ignore}", "any machine pass"),
+        ("variables: {ansible_httpapi_validate_certs: false}", "any machine pass"),
+        ("worker: {command: [ssh -T worker@school otapgate worker]}", "a line for a shell"),
+        ("worker: {command: [sshpass, -p, geheim, ssh]}", "can be seen by everybody"),
+        ("worker: {command: [ssh, -o, PASSWORD=geheim]}", "can be seen by everybody"),
+        ("worker: {command: [ssh, '']}", "can't be a word"),
+        ("worker: {command: []}", "at least 1"),
+        ("worker: {}", "exactly one of them"),
+        ("worker: {command: [ssh], receptor: {socket: /run/r, node: n}}", "exactly one of them"),
+        ("worker: {receptor: {socket: r.sock, node: school}}", "not the path of a socket"),
+        ("worker: {receptor: {socket: /run/r, node: '--rm'}}", "can't be a name in Receptor"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_line(root: Path, line: str, said: str) -> None:
@@ -87,3 +99,21 @@ def test_a_host_cant_weaken_it_either(root: Path) -> None:
     path.write_text(text)
     (problem,) = problems_of(root)
     assert "globalknownhostsfile" in problem.message
+
+
+def test_a_worker_is_read_and_accepted_with_the_rest(root: Path) -> None:
+    before = load(root).environments()[0].digest
+    number = put(root, "worker: {command: [ssh, -T, worker@school.example, otapgate, worker]}")
+    found = load(root).environments()[0]
+    assert found.worker == Worker(("ssh", "-T", "worker@school.example", "otapgate", "worker"))
+    assert found.digest != before
+    path = root / "environments/agenda.yml"
+    lines = path.read_text().splitlines()
+    lines[number - 1] = "    worker: {receptor: {socket: /run/receptor/x.sock, node: school}}"
+    path.write_text("\n".join(lines) + "\n")
+    mesh = load(root).environments()[0]
+    assert mesh.worker == Worker(receptor=Receptor("/run/receptor/x.sock", "school", "otapgate"))
+    assert mesh.digest not in (before, found.digest)
+    del lines[number - 1]
+    path.write_text("\n".join(lines) + "\n")
+    assert load(root).environments()[0].digest == before

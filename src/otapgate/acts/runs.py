@@ -68,9 +68,14 @@ def accepted(workspace: Workspace, environment: Environment) -> None:
 def guard(plan: Plan, *, with_previous: bool = False) -> None:
     """Raises BadInput (`inventory-escapes`) when Ansible, by its own account or by what the
     playbooks say, would reach anything but the environment's hosts. `with_previous` where
-    playbooks of the release before run too."""
+    playbooks of the release before run too. Raises BadInput (`host-unseen`) when they would
+    rest on what can't be seen there, and Failed and Busy when the environment has a worker that
+    can't do it now."""
+    from otapgate.execution import far, sight
     from otapgate.execution.guard import check_release, start_inventory_check
 
+    compares = bool(plan.playbook("compare.yml", optional=True))
+    sight.require(plan.environment, plan.manifest, compares)
     listed = start_inventory_check(plan)
     try:
         problems = check_release(plan)
@@ -88,6 +93,7 @@ def guard(plan: Plan, *, with_previous: bool = False) -> None:
             problems=tuple(problems),
             where=plan.environment.file,
         )
+    far.require(plan.environment)
 
 
 def nothing_open(workspace: Workspace, environment: Environment) -> None:

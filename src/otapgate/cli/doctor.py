@@ -15,13 +15,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from otapgate import errors
 from otapgate.cli.options import find_landscape
 from otapgate.cli.output import Reply, table
 from otapgate.errors import Exit
 from otapgate.i18n import _
+
+if TYPE_CHECKING:
+    from otapgate.landscape.model import Environment
 
 Outcome = Literal["ok", "warn", "missing"]
 
@@ -45,8 +50,15 @@ class Check:
     """A command, or a sentence where no command mends it."""
 
 
-def doctor() -> Reply:
-    checks = [check() for check in CHECKS]
+def doctor(
+    workers: Annotated[
+        bool,
+        typer.Option(
+            "--workers", help=_("Speak with the workers too, by the landscape's own commands.")
+        ),
+    ] = False,
+) -> Reply:
+    checks = [*(check() for check in CHECKS), *_workers(workers)]
     missing = [c for c in checks if c.outcome == "missing"]
     words = {"ok": _("ok"), "warn": _("beware"), "missing": _("MISSING")}
     lines = [table([_("what"), _("outcome"), ""],
@@ -175,6 +187,34 @@ def utf8() -> Check:
     if found.replace("-", "").casefold() == "utf8":
         return Check("locale", "ok", found)
     return Check("locale", "missing", found, "export LC_ALL=C.UTF-8")
+
+
+def _workers(speak: bool) -> list[Check]:
+    """The machines that the landscape's environments name as their workers. A landscape that
+    somebody sent says which command that takes, so none is run unless it is asked for."""
+    from otapgate.landscape import load
+
+    try:
+        found = load.load(find_landscape())
+    except errors.OtapgateError:
+        return []  # there is no landscape here, or `check` says what is wrong with it
+    return [_worker(one, speak) for one in found.environments() if one.worker is not None]
+
+
+def _worker(environment: Environment, speak: bool) -> Check:
+    from otapgate.execution import far, talk
+
+    name = f"worker {environment.name}"
+    try:
+        if not speak:
+            talk.program(environment)
+            return Check(name, "warn", _("not spoken with"), "otapgate doctor --workers")
+        far.require(environment)
+    except errors.Busy as error:
+        return Check(name, "ok", error.message)
+    except errors.OtapgateError as error:
+        return Check(name, "missing", error.message, error.remedy)
+    return Check(name, "ok", _("answers, and is like this side"))
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

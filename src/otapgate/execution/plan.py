@@ -17,6 +17,7 @@ from otapgate.errors import BadInput
 from otapgate.execution.events import Progress
 from otapgate.execution.lock import tether_path
 from otapgate.execution.runner import FORKS, Settings
+from otapgate.execution.sight import unseen
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Strategy
 from otapgate.release.manifest import Manifest
@@ -103,7 +104,10 @@ class Plan(msgspec.Struct, frozen=True):
             release_variables=self.manifest.variables,
             secrets=self.secrets,
             hidden=self.hidden,
-            collections=(collections,) if collections.is_dir() else (),
+            collections=(collections.absolute(),) if collections.is_dir() else (),
+            trees=tuple(
+                tree.absolute() for tree in (self.release_tree, self.previous_tree) if tree
+            ),
             forks=self.forks,
             strategy=self.strategy,
             on_progress=self.on_progress,
@@ -132,6 +136,7 @@ class Plan(msgspec.Struct, frozen=True):
                 "expect": "{{ otapgate_expect }}",
             },
             "otapgate_fingerprint_passwords": _passwords(self.manifest),
+            "otapgate_unseen": unseen(self.environment),
         }
 
     def for_previous(self) -> Plan:
@@ -179,7 +184,8 @@ class Plan(msgspec.Struct, frozen=True):
     def _is_local(self, host: str) -> bool:
         own = next(item for item in self.environment.hosts if item.name == host)
         merged = {**self.environment.variables, **own.variables}
-        return bool(merged.get("ansible_connection") == "local")
+        local = merged.get("ansible_connection") == "local"
+        return local and self.environment.worker is None
 
 
 def _release(manifest: Manifest) -> dict[str, str]:

@@ -25,14 +25,16 @@ from otapgate.execution import control, faults, includes, strategy, tether, told
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
-from otapgate.execution.fingerprints import Packed
 from otapgate.execution.interruption import Interruption
+from otapgate.execution.pace import Pace
+from otapgate.execution.pace import Reached as Reached  # noqa: PLC0414 - for others
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
 from otapgate.secrets_filter import SecretsFilter
 
 HostOutcome: TypeAlias = Literal["ok", "failed", "unreachable"]
+Take: TypeAlias = Callable[[dict[str, Any]], bool]
 FORKS = 10
 
 
@@ -72,17 +74,6 @@ class PlaybookResult(msgspec.Struct, frozen=True):
     """Whether the fault that was asked for happened."""
 
 
-class Reached(msgspec.Struct, frozen=True):
-    """Where a run is: one of its playbooks begins."""
-
-    index: int
-    """Of the playbook, from 0."""
-    fingerprints: Mapping[str, dict[str, Any]]
-    """Host → what was seen there, by whatever came before."""
-    unmatched: str
-    """The playbook before it that had a play without hosts, or ""."""
-
-
 class Settings(msgspec.Struct, frozen=True):
     """What all runs in one environment on behalf of one command have in common."""
 
@@ -98,11 +89,15 @@ class Settings(msgspec.Struct, frozen=True):
     hidden: tuple[str, ...] = ()
     """Further values that must appear nowhere."""
     collections: tuple[Path, ...] = ()
+    trees: tuple[Path, ...] = ()
+    """Folders that playbooks and variables name: what a worker is sent."""
     forks: int = FORKS
     strategy: Strategy = "linear"
     on_progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
     """Asked about once a second; when it says so, Ansible is asked to stop."""
+    on_event: Callable[[dict[str, Any]], None] | None = None
+    """Given every event as ansible-runner has it, secrets and all."""
 
 
 def run_playbooks(
@@ -124,8 +119,21 @@ def run_playbooks(
     Must be called from the main thread, or from one that lives until it returns: the
     kernel ends Ansible when the thread that started it ends. `variables` become extra
     variables (strongest of all). Raises Failed (`ansible-missing`) when there is no
-    ansible-playbook; every other failure is in the result.
+    ansible-playbook, and what `far` raises where a worker does it; every other failure is
+    in the result.
     """
+    if settings.environment.worker is not None:
+        from otapgate.execution import far
+
+        return far.run_playbooks(
+            settings,
+            playbooks,
+            label=label,
+            variables=variables,
+            host_variables=host_variables or {},
+            on_playbook=on_playbook,
+            fault=fault,
+        )
     binary = ansible_binary("ansible-playbook")
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
@@ -139,7 +147,7 @@ def run_playbooks(
             *("-i", str(scratch / "inventory" / "hosts.yml"), "-e", f"@{extra}"),
             *(str(path.absolute()) for path in playbooks),
         ]
-        pace = _Pace(scratch, playbooks, on_playbook)
+        pace = Pace(scratch, playbooks, on_playbook, lambda: includes.require(scratch))
         with control.sockets() as sockets:
             strategy.require_folder(settings.strategy, sockets)
             environment = inventories.process_environment(
@@ -157,36 +165,6 @@ def run_playbooks(
         return includes.judged(result, scratch, settings.secrets)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-class _Pace:
-    """Tells the caller which playbook begins, and Ansible, in `GO`, that it may go on."""
-
-    def __init__(
-        self,
-        scratch: Path,
-        playbooks: Sequence[Path],
-        on_playbook: Callable[[Reached], None] | None,
-    ) -> None:
-        self._word = scratch / inventories.GO_WORD
-        self._playbooks = playbooks
-        self._on_playbook = on_playbook
-        self.error: BaseException | None = None
-        """What the caller raised, or what kept Ansible from hearing."""
-
-    def begun(self, follower: Follower) -> bool:
-        """Whether Ansible may go on with the playbook that begins."""
-        index = follower.playbooks - 1
-        try:
-            includes.require(self._word.parent)
-            if self._on_playbook is not None and self.error is None:
-                self._on_playbook(Reached(index, follower.fingerprints, follower.unmatched))
-            if self._playbooks[index] in inventories.WAITS and self.error is None:
-                follower.fingerprints = Packed()  # what is seen from here on is of after
-                self._word.touch()
-        except BaseException as error:  # raised again once Ansible has stopped
-            self.error = error
-        return self.error is None
 
 
 def prepare_scratch(
@@ -240,18 +218,14 @@ def _run(
     environment: dict[str, str],
     scratch: Path,
     label: str,
-    pace: _Pace,
+    pace: Pace,
 ) -> PlaybookResult:
     from ansible_runner.config.runner import RunnerConfig  # type: ignore[import-untyped]
     from ansible_runner.display_callback import __file__ as callback_package  # type: ignore[import-untyped]
     from ansible_runner.runner import Runner  # type: ignore[import-untyped]
 
-    names = tuple(host.name for host in settings.environment.hosts)
-    output = _output_path(settings.run_dir, label)
-    started = time.monotonic()
-    private = scratch / "runner"
     config = RunnerConfig(
-        private_data_dir=str(private),
+        private_data_dir=str(scratch / "runner"),
         ident="run",
         binary=command[0],
         quiet=True,
@@ -267,9 +241,31 @@ def _run(
     }
     config.command = command
     config.cwd = str(scratch)
+
+    def start(take: Take, check: Callable[[], bool]) -> int | None:
+        runner = Runner(config, event_handler=take, cancel_callback=check)
+        runner.run()
+        code: int | None = runner.rc
+        return code
+
+    return follow(settings, label, pace, Interruption(settings.lock), start)
+
+
+def follow(
+    settings: Settings,
+    label: str,
+    pace: Pace,
+    interrupting: Interruption,
+    start: Callable[[Take, Callable[[], bool]], int | None],
+) -> PlaybookResult:
+    """What came of the run that `start` carries out. It is given what takes ansible-runner's
+    events, and what it calls about once a second; it returns Ansible's exit code."""
+    names = tuple(host.name for host in settings.environment.hosts)
+    output = _output_path(settings.run_dir, label)
+    started = time.monotonic()
     with (
         os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-        Interruption(settings.lock) as interruption,
+        interrupting as interruption,
     ):
 
         def begun() -> None:
@@ -288,13 +284,17 @@ def _run(
             },
         )
 
+        def take(event: dict[str, Any]) -> bool:
+            if settings.on_event is not None:
+                settings.on_event(event)
+            return follower.event(event)
+
         def check() -> bool:
             if settings.should_stop is not None and settings.should_stop():
                 interruption.stop()
             return interruption.check()
 
-        runner = Runner(config, event_handler=follower.event, cancel_callback=check)
-        runner.run()
+        code = start(take, check)
         interruption.reap()
         file.flush()
         os.fsync(file.fileno())
@@ -302,7 +302,7 @@ def _run(
         raise pace.error
     return _result(
         follower,
-        code=runner.rc,
+        code=code,
         cancelled=interruption.asked,
         output=output,
         milliseconds=round((time.monotonic() - started) * 1000),

@@ -70,8 +70,12 @@ def playbook_runner(
                 "street": environment.street,
             }
         }
-        hidden = vault.hidden_values([playbook.parent], secrets or {})
-        wary = msgspec.structs.replace(settings, should_stop=should_stop, hidden=hidden)
+        wary = msgspec.structs.replace(
+            settings,
+            should_stop=should_stop,
+            hidden=vault.hidden_values([playbook.parent], secrets or {}),
+            trees=(playbook.parent.absolute(),),
+        )
         result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
         return Outcome(result.ok, result.message, result.output.read_bytes())
 

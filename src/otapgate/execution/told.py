@@ -20,8 +20,9 @@ from otapgate.private_file import write_private
 _LOOK = {
     "otapgate_fingerprint_spec": "spec",
     "otapgate_fingerprint_passwords": "passwords",
+    "otapgate_unseen": "unseen",
 }
-"""The plan's name → the module's argument."""
+"""The plan's name → the plugin's."""
 
 
 def write(

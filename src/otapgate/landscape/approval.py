@@ -18,7 +18,7 @@ from otapgate import canonical
 from otapgate.landscape.model import Environment, Landscape
 
 _SINCE = ("host_keys", "ports", "names", "relays", "databases", "sudo", "access_keys",
-          "differences")  # fmt: skip
+          "differences", "worker")  # fmt: skip
 _POLICY_SINCE = {"rehearsal_faults": {}, "probe_max_age_days": 30, "representativeness": 80}
 """Fields that came later. Where they say nothing they aren't part of what is accepted or
 approved, so that what was accepted before they existed still is."""

@@ -84,6 +84,25 @@ class Difference(Value, frozen=True):
     """ISO date, exclusive."""
 
 
+class Receptor(Value, frozen=True):
+    """A node of a Receptor mesh that can be given work."""
+
+    socket: str
+    """Of the Receptor that runs beside otapgate: its control socket."""
+    node: str
+    work_type: str = "otapgate"
+    """What the node calls the command `otapgate worker`."""
+
+
+class Worker(Value, frozen=True):
+    """The machine near an environment's hosts on which Ansible runs for otapgate; exactly
+    one of the two says how it is reached."""
+
+    command: tuple[str, ...] = ()
+    """Starts `otapgate worker` there, and is spoken to through standard input and output."""
+    receptor: Receptor | None = None
+
+
 class Environment(Value, frozen=True):
     """One stage of one street: hosts, owner, access rules, data class (CH04-02)."""
 
@@ -119,6 +138,8 @@ class Environment(Value, frozen=True):
     access_keys: dict[str, tuple[str, ...]] = {}
     """Account → fingerprints of keys that may log in, besides those of people."""
     differences: tuple[Difference, ...] = ()
+    worker: Worker | None = None
+    """Where Ansible runs, if not beside otapgate."""
     digest: str = ""
     """`sha256:…` over this description, the owner left out: what the owner accepts by
     signing, and what lapses when the file changes."""

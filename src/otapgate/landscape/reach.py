@@ -40,6 +40,7 @@ def described(entry: EnvironmentFile) -> dict[str, Any]:
         "differences": tuple(
             Difference(one.aspect, one.item, one.because, one.until) for one in entry.differences
         ),
+        "worker": None if entry.worker is None else entry.worker.value(),
     }
 
 

@@ -20,6 +20,7 @@ from otapgate.i18n import _
 from otapgate.landscape.database_urls import SCHEMES
 from otapgate.landscape.model import ASPECTS, Aspect, Role
 from otapgate.landscape.sentences import Wrong
+from otapgate.landscape.worker_file import WorkerFile
 from otapgate.landscape.yaml_positions import shown
 
 KEY_TYPES = (
@@ -36,7 +37,11 @@ _WEAKENING = re.compile(
 _ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_sftp_extra_args",
               "ansible_scp_extra_args")  # fmt: skip
 _FORBIDDEN = ("ansible_ssh_args", "ansible_host_key_checking", "ansible_ssh_host_key_checking",
-              "ansible_paramiko_host_key_checking")  # fmt: skip
+              "ansible_paramiko_host_key_checking",
+              "ansible_netconf_host_key_checking")  # fmt: skip
+_CERTIFICATES = ("ansible_winrm_server_cert_validation", "ansible_psrp_cert_validation",
+                 "ansible_httpapi_validate_certs")  # fmt: skip
+_UNCHECKED = ("ignore", "false", "no", "off", "0", "none")
 
 
 def check_host_key(value: str) -> str:
@@ -150,6 +155,13 @@ def weakened(variables: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                 _("'{name}' by paramiko goes by another list of host keys.").format(name=name),
                 _("Write ssh, or leave it out."),
             ))  # fmt: skip
+        elif name in _CERTIFICATES and str(variables[name]).casefold() in _UNCHECKED:
+            found.append((
+                name,
+                _("'{name}' would let any machine pass for this host.").format(name=name),
+                _("Take it out, and have whoever signed the host's certificate trusted on the"
+                  " machine that runs Ansible."),
+            ))  # fmt: skip
         elif name in _ARGUMENTS and (option := _WEAKENING.search(_words(variables[name]))):
             found.append((
                 name,
@@ -235,4 +247,9 @@ class SecurityFile(_File):
     )
     differences: list[DifferenceFile] = Field(
         default=[], description="Known differences with production, each with an end (CH04-03)."
+    )
+    worker: WorkerFile | None = Field(
+        default=None,
+        description="The machine near the hosts on which Ansible runs, where otapgate can't reach "
+        "them itself.",
     )

@@ -10,6 +10,7 @@ comes after is begun.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        if boolean(self._task.args["sync"]):
+        if boolean(self._task.args.get("sync", False)) and not self._unseen(task_vars):
             said = self._low_level_execute_command("sync")
             if said["rc"] != 0:
                 raise AnsibleActionFail("sync: %s" % (said["stderr"] or said["stdout"]).strip())
@@ -45,6 +46,11 @@ class ActionModule(ActionBase):
             time.sleep(MOMENT)
         result["changed"] = False
         return result
+
+    def _unseen(self, task_vars):
+        """Whether nothing can be asked of the host: see `otapgate_fingerprint`."""
+        asked = json.loads(Path(os.environ["OTAPGATE_FINGERPRINT"]).read_bytes())
+        return task_vars["inventory_hostname"] in asked.get("unseen", {})
 
 
 def _lives(pid):
