@@ -11,8 +11,8 @@ import pytest
 
 from otapgate.errors import Failed
 from otapgate.execution import inventory
-from otapgate.execution.pace import Pace
-from otapgate.execution.runner import PlaybookResult, Reached, Settings, run_playbooks
+from otapgate.execution.pace import Pace, Reached
+from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
 

@@ -17,8 +17,9 @@ from otapgate.execution import compare
 from otapgate.execution.events import Progress
 from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.inventory import GO_ON
+from otapgate.execution.pace import Reached
 from otapgate.execution.promotion import Promotion
-from otapgate.execution.runner import PlaybookResult, Reached
+from otapgate.execution.runner import PlaybookResult
 from otapgate.execution.steps import StepFailed
 from otapgate.i18n import _, ngettext
 from otapgate.ledger.predicates import RehearsalCase

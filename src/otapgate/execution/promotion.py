@@ -23,9 +23,10 @@ from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.fingerprints import Packed
 from otapgate.execution.inventory import GO
 from otapgate.execution.journal import Journal
+from otapgate.execution.pace import Reached
 from otapgate.execution.plan import FINGERPRINT, Plan
 from otapgate.execution.run_state import Outcome, PromotionResult, RunState, run_state
-from otapgate.execution.runner import HostOutcome, PlaybookResult, Reached
+from otapgate.execution.runner import HostOutcome, PlaybookResult
 from otapgate.execution.steps import AFTER, BEFORE, STEPS, Step, StepFailed, Stopped
 from otapgate.i18n import _
 from otapgate.ledger.predicates import Completeness

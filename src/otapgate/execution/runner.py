@@ -26,8 +26,7 @@ from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.interruption import Interruption
-from otapgate.execution.pace import Pace
-from otapgate.execution.pace import Reached as Reached  # noqa: PLC0414 - for others
+from otapgate.execution.pace import Pace, Reached
 from otapgate.i18n import _
 from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
@@ -117,10 +116,9 @@ def run_playbooks(
     `fault` cuts the run short.
 
     Must be called from the main thread, or from one that lives until it returns: the
-    kernel ends Ansible when the thread that started it ends. `variables` become extra
-    variables (strongest of all). Raises Failed (`ansible-missing`) when there is no
-    ansible-playbook, and what `far` raises where a worker does it; every other failure is
-    in the result.
+    kernel ends Ansible when the thread that started it ends. `variables` become extra ones.
+    Raises Failed (`ansible-missing`) when there is no ansible-playbook, and what `far` does
+    where a worker is asked; every other failure is in the result.
     """
     if settings.environment.worker is not None:
         from otapgate.execution import far
@@ -138,8 +136,7 @@ def run_playbooks(
     scratch = prepare_scratch(settings, label, host_variables or {})
     try:
         unset = inventories.unset_variables(settings.environment, settings.strategy)
-        secrets = vault.for_playbooks(settings.secrets)
-        extra = told.write(scratch, unset, variables, secrets)
+        extra = told.write(scratch, unset, variables, vault.for_playbooks(settings.secrets))
         settings.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-I", "-S", str(Path(tether.__file__))),
