@@ -168,8 +168,9 @@ class Time:
         self.street.said(
             ["sed", "-i", 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-x"/', "/etc/default/chrony"]
         )
-        # Debian's script starts it again before it has stopped; systemd wouldn't
-        self.street.said(["sed", "-i", "s/--oknodo/--oknodo --retry 10/", "/etc/init.d/chrony"])
+        # and can't see which program another account's process is, nor wait as systemd would
+        stop = "/--stop/s/--exec $DAEMON/--name $NAME --retry 10/"
+        self.street.said(["sed", "-i", stop, "/etc/init.d/chrony"])
         self.old, self.new = (self.street.release(f"time-{one}") for one in ("1.0", "1.1"))
 
     def servers(self) -> list[str]:
