@@ -45,18 +45,21 @@ $(STAMPS)/dev: $(STAMPS)/demo requirements/dev.txt
 
 # The example application's wheels, so that demo and tests run without a network later.
 $(STAMPS)/wheels: $(STAMPS)/demo playbooks/tryton/requirements-7.6.txt playbooks/tryton/requirements-8.0.txt
-	@$(BIN)/python -m otapgate.demo.wheels playbooks/tryton/requirements-7.6.txt playbooks/tryton/requirements-8.0.txt
+	@$(BIN)/python -m otapgate.demo.wheels $(BIN)/python playbooks/tryton/requirements-7.6.txt playbooks/tryton/requirements-8.0.txt
 	@touch $@
 
-# Those of the calendar server that the tests in the lab deploy.
+# What the examples that the tests deploy in the lab are made of: the calendar server's wheels,
+# for the hosts' Python, and a package with a role.
 RADICALE := playbooks/radicale/requirements-3.4.txt playbooks/radicale/requirements-3.5.txt
-$(STAMPS)/radicale: $(STAMPS)/demo $(RADICALE)
-	@$(BIN)/python -m otapgate.demo.wheels $(RADICALE)
+ROLES := playbooks/time/roles.txt
+$(STAMPS)/applications: $(STAMPS)/demo $(RADICALE) $(ROLES)
+	@$(BIN)/python -m otapgate.demo.wheels /usr/bin/python3 $(RADICALE)
+	@$(BIN)/python -m otapgate.demo.wheels $(BIN)/python $(ROLES)
 	@touch $@
 
 # What the hosts of the lab have installed, and OpenSSH's imitation of a security key:
 # unpacked and not installed here.
-LAB_PACKAGES := openssh-server nftables iproute2 sudo python3 uidmap postgresql mariadb-server nginx-light
+LAB_PACKAGES := openssh-server nftables iproute2 sudo python3 uidmap postgresql mariadb-server nginx-light chrony python3-apt
 $(STAMPS)/lab: $(STAMPS)/demo Makefile
 	@echo "fetching what the lab needs (once)"
 	@tools/debian-packages $(LAB_PACKAGES) >/dev/null
@@ -76,10 +79,10 @@ demo-stop: $(STAMPS)/demo
 # then from the end of another's.
 SIDE_BY_SIDE := -n auto --dist worksteal
 
-test: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/radicale $(STAMPS)/lab
+test: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/applications $(STAMPS)/lab
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not exhaustive" $(PYTEST)
 
-test-all: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/radicale $(STAMPS)/lab
+test-all: $(STAMPS)/dev $(STAMPS)/wheels $(STAMPS)/applications $(STAMPS)/lab
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(PYTEST)
 
 # CAMPAIGN="--scene promote --every 10" tries some. Disks are tried as root only.

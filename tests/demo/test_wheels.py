@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -66,6 +67,16 @@ def requirements(tmp_path: Path, index: Path) -> Path:
 def forget(index: Path) -> None:
     for wheel in index.iterdir():
         wheel.unlink()
+
+
+def test_what_was_kept_beforehand_needs_no_index_later(
+    tmp_path: Path, index: Path, requirements: Path
+) -> None:
+    command = [sys.executable, "-m", "otapgate.demo.wheels", sys.executable, str(requirements)]
+    subprocess.run(command, check=True, timeout=120)
+    names = sorted(path.name for path in index.iterdir())
+    forget(index)
+    assert [path.name for path in fetch(requirements, tmp_path / "one")] == names
 
 
 def test_the_second_time_nothing_is_fetched(

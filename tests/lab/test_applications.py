@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +31,12 @@ def deployed(street: Street, release: Release, previous: Release | None = None) 
     assert said["completeness"]["outcome"] == "complete", said
 
 
-def rehearsed(street: Street, release: Release, previous: Release, faults: str) -> None:
+def rehearsed(street: Street, release: Release, previous: Release, faults: str = "none") -> None:
     """Deployed, gone back from, and cut short; the state came back each time."""
     said = street.do(street.plan(release, previous), f"rehearse:{faults}")
-    assert said["outcome"] == "restored", said
+    assert said["outcome"] == "restored", said["cases"]
     cuts = said["cases"][1:]
-    assert len(cuts) >= 9, "three tasks at least, each in three ways"
+    assert len(cuts) >= 9 or faults == "none", "three tasks at least, each in three ways"
     assert all(case["restored"] for case in said["cases"]), said
 
 
@@ -92,7 +93,7 @@ def radicale(tmp_path: Path, host: Lab) -> Radicale:
 
 
 def test_radicale_is_upgraded_and_goes_back_with_its_calendars(radicale: Radicale) -> None:
-    rehearsed(radicale.street, radicale.new, radicale.old, "sample:3")
+    rehearsed(radicale.street, radicale.new, radicale.old)
     assert radicale.version() == "3.4.1"
     plan = radicale.street.plan(radicale.new, radicale.old)
     said = radicale.street.do(plan, "run")
@@ -137,7 +138,7 @@ def test_a_website_by_a_role_is_renewed_and_goes_back(tmp_path: Path, host: Lab)
     made = Website(tmp_path / "street", host)
     deployed(made.street, made.old)
     assert "Versie 1.0" in made.page()
-    rehearsed(made.street, made.new, made.old, "sample:3")
+    rehearsed(made.street, made.new, made.old)
     assert "Versie 1.0" in made.page()
     plan = made.street.plan(made.new, made.old)
     assert made.street.do(plan, "run")["outcome"] == "succeeded"
@@ -151,6 +152,60 @@ def test_a_website_by_a_role_is_renewed_and_goes_back(tmp_path: Path, host: Lab)
     assert "Versie 1.0" in made.page()
     assert "Content-Security-Policy" not in made.page()
     assert "404 Not Found" in made.page("agenda.html")
+
+
+class Time:
+    """The example of a published role, on Debian's chrony as installing it leaves it."""
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        self.street = Street(folder, lab, {}, {})
+        playbooks = self.street.folder / "playbooks/time"
+        published(playbooks / "roles.txt", "share/ansible/roles/", playbooks / "roles")
+        # what the package's installation would have done; a lab's hosts can't set the clock
+        self.street.said(["useradd", "--system", "--home-dir", "/var/lib/chrony", "_chrony"])
+        self.street.said(["mkdir", "-p", "/var/lib/chrony", "/var/log/chrony"])
+        self.street.said(["chown", "_chrony:", "/var/lib/chrony", "/var/log/chrony"])
+        self.street.said(
+            ["sed", "-i", 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-x"/', "/etc/default/chrony"]
+        )
+        # and can't see which program another account's process is, nor wait as systemd would
+        stop = "/--stop/s/--exec $DAEMON/--name $NAME --retry 10/"
+        self.street.said(["sed", "-i", stop, "/etc/init.d/chrony"])
+        self.old, self.new = (self.street.release(f"time-{one}") for one in ("1.0", "1.1"))
+
+    def servers(self) -> list[str]:
+        """Those that the process that runs would ask, by itself."""
+        lines = self.street.said(["chronyc", "-n", "-c", "sources"]).split()
+        return sorted(line.split(",")[2] for line in lines)
+
+
+def published(pins: Path, below: str, target: Path) -> None:
+    """The roles of a package that `pins` names, which lie in it `below` a path."""
+    for wheel in fetch(pins, pins.parent / "wheels"):
+        with zipfile.ZipFile(wheel) as packed:
+            for name in packed.namelist():
+                _before, found, rest = name.partition(below)
+                if found and not name.endswith("/"):
+                    (target / rest).parent.mkdir(parents=True, exist_ok=True)
+                    (target / rest).write_bytes(packed.read(name))
+        wheel.unlink()
+
+
+def test_time_by_a_published_role(tmp_path: Path, host: Lab) -> None:
+    made = Time(tmp_path / "street", host)
+    before = made.street.said(["sha256sum", "/etc/chrony/conf.d/README"])
+    deployed(made.street, made.old)
+    assert made.servers() == ["192.0.2.10"]
+    rehearsed(made.street, made.new, made.old)
+    assert made.servers() == ["192.0.2.10"]
+    plan = made.street.plan(made.new, made.old)
+    assert made.street.do(plan, "run")["outcome"] == "succeeded"
+    assert made.servers() == ["192.0.2.10", "192.0.2.11"]
+    passes_plan(made.street, made.new, "time")
+    said = made.street.do(plan, "go_back")
+    assert (said["outcome"], said["left"]) == ("rolled-back", []), said
+    assert made.servers() == ["192.0.2.10"]
+    assert made.street.said(["sha256sum", "/etc/chrony/conf.d/README"]) == before
 
 
 class Agenda:
@@ -176,13 +231,11 @@ def test_a_schema_is_migrated_and_goes_back_with_its_rows(tmp_path: Path, host: 
     said = made.street.do(made.street.plan(made.server), "rehearse")
     assert said["outcome"] == "restored", said
     assert made.street.said(["ls", "/srv"]) == ""
-    said = made.street.do(made.street.plan(made.server), "run")
-    assert said["outcome"] == "succeeded", said
-    said = made.street.do(made.street.plan(made.old), "run")
-    assert said["outcome"] == "succeeded", said
+    deployed(made.street, made.server)
+    deployed(made.street, made.old)
     made.sql("INSERT INTO appointment (day, title) SELECT date '2026-09-01' + n, 'Les ' || n"
              " FROM generate_series(1, 40) n")  # fmt: skip
-    rehearsed(made.street, made.new, made.old, "sample:3")
+    rehearsed(made.street, made.new, made.old)
     plan = made.street.plan(made.new, made.old)
     said = made.street.do(plan, "run")
     assert said["outcome"] == "succeeded", said
@@ -201,17 +254,23 @@ def test_a_schema_is_migrated_and_goes_back_with_its_rows(tmp_path: Path, host: 
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("example", ["radicale", "website", "agenda"])
-def test_an_example_comes_back_from_a_cut_at_every_task(
-    tmp_path: Path, host: Lab, example: str
+@pytest.mark.parametrize(
+    ("example", "faults"),
+    [(Radicale, "all"), (Website, "all"), (Agenda, "all"), (Time, "sample:8")],
+)
+def test_an_example_comes_back_from_cuts_at_its_tasks(
+    tmp_path: Path,
+    host: Lab,
+    example: type[Radicale | Website | Agenda | Time],
+    faults: str,
 ) -> None:
-    made: Radicale | Website | Agenda
-    if example == "radicale":
-        made = Radicale(tmp_path / "street", host)
-    elif example == "website":
-        made = Website(tmp_path / "street", host)
-    else:
-        made = Agenda(tmp_path / "street", host)
+    made = example(tmp_path / "street", host)
+    if isinstance(made, Time):
+        # the role also lets chrony start with the host, where it didn't
+        said = made.street.do(made.street.plan(made.old), "rehearse")
+        assert said["outcome"] == "restored", said
+        assert made.street.on_host(["test", "-e", "/etc/chrony/chrony.conf"]).returncode == 1
+    if isinstance(made, Agenda):
         made.street.do(made.street.plan(made.server), "run")
     assert made.street.do(made.street.plan(made.old), "run")["outcome"] == "succeeded"
-    rehearsed(made.street, made.new, made.old, "all")
+    rehearsed(made.street, made.new, made.old, faults)

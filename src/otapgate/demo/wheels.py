@@ -214,3 +214,16 @@ def _copy(kept: Path, target: Path) -> list[Path]:
     for name in names:
         shutil.copyfile(kept / name, target / name)
     return sorted(target / name for name in names)
+
+
+def main() -> None:
+    """`python -m otapgate.demo.wheels PYTHON REQUIREMENTS…`: keep them, for later without a
+    network."""
+    python, *files = sys.argv[1:]
+    for file in files:
+        with tempfile.TemporaryDirectory(prefix="otapgate-wheels-") as folder:
+            fetch(Path(file), Path(folder), python)
+
+
+if __name__ == "__main__":
+    main()
