@@ -40,6 +40,8 @@ class Call:
     arguments: dict[str, yaml.Node | str] = field(default_factory=dict)
     raw: str = ""
     """What is no `name=value`: the file of `include_tasks: x.yml`."""
+    text: str = ""
+    """All that was written as one text, arguments too."""
     opaque: bool = False
     """Whether there are arguments that can't be known before it runs."""
 
@@ -153,6 +155,7 @@ def _give_text(call: Call, text: str) -> None:
     text = text.strip()
     if not text:
         return
+    call.text = f"{call.text} {text}"
     if "=" not in text and not is_templated(text) and "\\" not in text:
         call.raw = text
     elif _PAIRS.match(text):
