@@ -266,9 +266,9 @@ def test_what_shows_only_while_running_fails_it_and_p_sees_nothing(
 ) -> None:
     witness = Witness(application.lab)
     (said,) = promoted(application, [pickled(application, name, RUNNING[name])])
+    assert witness.packets == 0
     assert (said["exit"], said["code"]) == (1, "host-outside"), said
     assert re.search(r"playbooks/(deploy|later)\.yml:\d", str(said["message"])), said
-    assert witness.packets == 0
     assert application.picture("a1")["version"] == "1.0", "it went back"
 
 
