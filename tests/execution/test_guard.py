@@ -200,3 +200,47 @@ def test_release_variables_are_seen_by_asking_ansible_too(stage: Stage) -> None:
     found = start_inventory_check(stage.plan((manifest, tree))).result()
     assert len(found) == 1
     assert "ansible_user" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("task", "program"),
+    [
+        ("command: ansible-playbook -i p, site.yml", "ansible-playbook"),
+        ("shell: 'true; /usr/bin/ssh p reboot'", "ssh"),
+        ("command: {argv: [sshpass, -e, ssh, p]}", "sshpass"),
+        ("ansible.builtin.raw: scp x p:/x", "scp"),
+        ("command: chdir=/tmp rsync -e x p:/x", "rsync"),
+    ],
+)
+@pytest.mark.parametrize("how", ["delegate_to", "block", "local_action"])
+def test_programs_that_connect_are_refused_on_otapgates_own_machine(
+    tmp_path: Path, task: str, program: str, how: str
+) -> None:
+    if how == "local_action":
+        module, _colon, given = task.partition(": ")
+        if given.startswith("{"):
+            text = f"    - local_action: {{module: {module}, {given[1:]}\n"
+        else:
+            text = f"    - local_action: {module} {given.strip(chr(39))}\n"
+    elif how == "block":
+        text = f"    - block:\n        - {task}\n      delegate_to: localhost\n"
+    else:
+        text = f"    - {task}\n      delegate_to: localhost\n"
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks/deploy.yml").write_text(PLAY + "  tasks:\n" + text)
+    found = scan_playbooks(tmp_path / "playbooks", HOSTS, "demo-A")
+    assert any(one.message.startswith(f"{program}, started on") for one in found), found
+    assert {one.line for one in found} == {5 if how == "block" else 4}
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "command: systemctl restart ssh",
+        "command: cat /etc/ssh/sshd_config ~/.ssh/config x.ssh\n      delegate_to: localhost",
+        "command: echo ansible_managed my-ssh\n      delegate_to: localhost",
+        "copy: {content: ssh p, dest: /x}\n      delegate_to: localhost",
+    ],
+)
+def test_words_that_only_look_like_them_pass(tmp_path: Path, task: str) -> None:
+    assert scan(tmp_path, PLAY + f"  tasks:\n    - {task}\n") == []

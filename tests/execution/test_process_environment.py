@@ -12,6 +12,7 @@ import pytest
 
 from otapgate.errors import BadInput
 from otapgate.execution.inventory import process_environment
+from otapgate.execution.ssh_config import NOWHERE
 from otapgate.landscape.model import Environment, Host
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh"
@@ -45,7 +46,49 @@ def test_the_agent_is_only_there_when_a_host_is_reached_with_its_keys(
 
 
 def test_ssh_reads_nobodys_configuration(tmp_path: Path) -> None:
-    assert given(tmp_path, environment("ssh"))["ANSIBLE_SSH_ARGS"].startswith("-F /dev/null ")
+    arguments = given(tmp_path, environment("ssh"))["ANSIBLE_SSH_ARGS"]
+    assert arguments.startswith(f"-F {tmp_path}/ssh_config ")
+
+
+def asked(folder: Path, host: str, *connections: str, more: str = "", **variables: Any) -> str:
+    """Where ssh would go for that name, and through which host."""
+    line = given(folder, environment(*connections, **variables))["ANSIBLE_SSH_ARGS"]
+    done = subprocess.run(
+        ["ssh", *shlex.split(line), *shlex.split(more), "-G", host],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = dict(one.split(" ", 1) for one in done.stdout.splitlines() if " " in one)
+    return said["hostname"]
+
+
+@pytest.mark.parametrize(
+    ("host", "ends"),
+    [
+        ("web0", "web0"), ("web1", "web1"), ("p1", NOWHERE), ("web", NOWHERE), ("web01", NOWHERE),
+        ("10.77.4.11", NOWHERE), ("*", NOWHERE), ("jump.example", NOWHERE),
+    ],
+)  # fmt: skip
+def test_ssh_knows_the_way_to_the_environments_hosts_only(
+    tmp_path: Path, host: str, ends: str
+) -> None:
+    assert asked(tmp_path, host, "ssh", "ssh") == ends
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["-J deploy@Jump.example:2222,second", "-o ProxyJump=deploy@Jump.example",
+     "-oProxyJump='ssh://Jump.example:22'", "-o 'ProxyJump Jump.example'", "-JJump.example"],
+)  # fmt: skip
+def test_ssh_knows_the_way_through_a_jump_host(tmp_path: Path, arguments: str) -> None:
+    described = {"ansible_ssh_common_args": arguments}
+    assert asked(tmp_path, "Jump.example", "ssh", **described) != NOWHERE
+    assert asked(tmp_path, "jump.example", "ssh", **described) == "jump.example"
+    assert asked(tmp_path, "p1", "ssh", **described) == NOWHERE
+
+
+def test_an_address_of_many_meanings_opens_nothing(tmp_path: Path) -> None:
+    assert asked(tmp_path, "p1", "ssh", ansible_host="*") == NOWHERE
+    assert asked(tmp_path, "192.0.2.1", "ssh", ansible_host="192.0.2.1") == "192.0.2.1"
 
 
 def test_roles_come_from_the_release_only(tmp_path: Path) -> None:

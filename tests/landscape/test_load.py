@@ -139,6 +139,10 @@ def test_a_wrong_root_file_is_told_with_its_line(
         ("network:", "otapgate: x\n    network:", "'otapgate' is not known here."),
         ('network: ""', 'network: ""\n    variables: {otapgate_release: 1}',
          "'otapgate_release' is set by otapgate itself."),
+        ('network: ""', 'network: ""\n    variables: {otapgate_snapshot_root: /srv/../etc}',
+         "'otapgate_snapshot_root' is not a folder on the hosts."),
+        ('network: ""', 'network: ""\n    secrets: [otapgate_snapshot_root]',
+         "'otapgate_snapshot_root' is not a folder on the hosts."),
         ("stage: T", "stage: T\n    name: P", "can't be called 'P', like a stage"),
         ("agenda-a:", "Agenda-T:", "The host 'Agenda-T' is defined twice"),
         ("stage: A", "stage: A\n    name: AGENDA-T", "'AGENDA-T' is defined twice"),
@@ -616,3 +620,10 @@ def test_a_secret_decides_nothing_else_and_is_given_once(
     edit(file, "        ansible_connection: local",
          "        ansible_connection: local\n        home: /srv")  # fmt: skip
     assert any(word in message for _where, message in told(root))
+
+
+def test_an_environment_says_where_snapshots_lie(root: Path) -> None:
+    edit(root / "environments/agenda.yml", 'network: ""',
+         'network: ""\n    variables: {otapgate_snapshot_root: /srv/snap-shots}')  # fmt: skip
+    said = [environment.variables for environment in load(root).environments()]
+    assert {"otapgate_snapshot_root": "/srv/snap-shots"} in said

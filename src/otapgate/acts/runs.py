@@ -306,25 +306,32 @@ def prune_hosts(workspace: Workspace, plan: Plan, *also: str) -> None:
     the last promotion's and for what is still open; of the runs `also` too. Whatever goes
     wrong is told, and no more."""
     from otapgate.execution.events import Progress as Event
-    from otapgate.execution.snapshots import remove
+    from otapgate.execution.snapshots import left_behind, remove
 
-    known = workspace.state.environment(plan.environment.name)
+    try:
+        said = remove(plan, _prunable(workspace, plan.environment.name, also))
+    except (errors.OtapgateError, OSError) as error:  # it can't be told which are needed
+        said = left_behind(str(error))
+    if said and plan.on_progress is not None:
+        plan.on_progress(Event("note", said))
+
+
+def _prunable(workspace: Workspace, environment: str, also: tuple[str, ...]) -> list[str]:
+    known = workspace.state.environment(environment)
     needed = {one.by_act for one in known.history[-1:]}
     if known.unfinished is not None:
         needed.add(known.unfinished.id)
         for _position, statement, _by in workspace.statements("rollback-started"):
-            needed.add(str(statement.predicate["promotion"]))
-    left = open_rehearsal(workspace, plan.environment.name)
+            needed.add(str(statement.predicate.get("promotion")))
+    open_ = open_rehearsal(workspace, environment)
+    if open_ is not None and open_.id not in also:
+        needed.add(open_.id)
     ended = set(also)
     for act, name in (("promotion-finished", "promotion"), ("rehearsal", "rehearsal")):
         for _position, statement, _by in workspace.statements(act):
-            if statement.predicate["environment"] == plan.environment.name:
-                ended.add(str(statement.predicate[name]))
-    if left is not None and left.id not in also:
-        needed.add(left.id)
-    said = remove(plan, sorted(ended - needed))
-    if said and plan.on_progress is not None:
-        plan.on_progress(Event("note", said))
+            if statement.predicate.get("environment") == environment:
+                ended.add(str(statement.predicate.get(name)))
+    return sorted(ended - needed)
 
 
 def record_end(workspace: Workspace, plan: Plan, act: Draft, outcome: str, command: str) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from otapgate.execution import ssh_config
 from otapgate.execution import strategy as strategies
 from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
@@ -95,7 +96,7 @@ def inventory(
     }
 
 
-SSH_ARGUMENTS = "-F /dev/null -C"
+SSH_ARGUMENTS = "-F {config} -C"
 """What ssh is given. Without `-F`, a `HostName` or `ProxyJump` in the configuration of
 whoever runs otapgate would send one environment to another's machines, unseen: the way to
 a host is the environment's to describe."""
@@ -112,14 +113,16 @@ host is reached: the keys that the description pins are the only ones that are b
 
 
 def ssh_arguments(scratch: Path, environment: Environment, sockets: Path | None) -> str:
-    """What ssh is given; writes the environment's host keys below `scratch`, in a path
-    that may hold spaces."""
+    """What ssh is given; writes the environment's host keys, and the way to its hosts alone,
+    below `scratch`, in a path that may hold spaces."""
     path = scratch / "known_hosts"
     path.write_text(host_keys.known_hosts(environment))
     # Ansible splits this as a shell would, ssh then reads the option's value by words
     quoted = shlex.quote(f'UserKnownHostsFile="{path}"')
     pinned = _PINNED.replace("UserKnownHostsFile={path}", quoted)
-    return f"{SSH_ARGUMENTS} {_SHARED} {pinned}" if sockets else f"{SSH_ARGUMENTS} {pinned}"
+    config = shlex.quote(str(ssh_config.write(scratch, environment)))
+    shared = f"{_SHARED} " if sockets else ""
+    return f"{SSH_ARGUMENTS.format(config=config)} {shared}{pinned}"
 
 
 def process_environment(

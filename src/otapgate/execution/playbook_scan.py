@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otapgate.errors import Problem
-from otapgate.execution import lookups, vault
+from otapgate.execution import commands_here, lookups, vault
 from otapgate.execution import targets as t
 from otapgate.execution.connection_names import is_redirecting, is_templated, redirects
 from otapgate.execution.events import LOCALHOST
@@ -81,7 +81,9 @@ class Scan:
         self._routes = routes
         self._vault = opens
         self._found: dict[Problem, None] = {}
-        self._seen: set[tuple[int, bool, bool]] = set()
+        self._seen: set[tuple[int, bool, bool, bool]] = set()
+        self._here = 0
+        """How many of the tasks and blocks around are delegated to this machine."""
 
     def problems(self) -> list[Problem]:
         """All there are, in the order of the file."""
@@ -132,9 +134,10 @@ class Scan:
         text is an expression even without `{{ }}`."""
         import yaml
 
-        if (id(node), acts, bare) in self._seen:  # an alias; a loop of them would have no end
+        key_of_walk = (id(node), acts, bare, self._here > 0)
+        if key_of_walk in self._seen:  # an alias; a loop of them would have no end
             return
-        self._seen.add((id(node), acts, bare))
+        self._seen.add(key_of_walk)
         self._tag(node)
         if isinstance(node, yaml.ScalarNode):
             for message in lookups.find_refused(str(node.value), bare=bare):
@@ -143,8 +146,12 @@ class Scan:
             for item in node.value:
                 self._walk(item, acts=acts, bare=bare)
         elif isinstance(node, yaml.MappingNode):
+            here = acts and commands_here.is_here(node)
+            self._here += here
             if acts:
                 self._task(node)
+            if acts and self._here:
+                self._commands(node)
             for key, value in node.value:
                 if key.tag == t.MERGE:
                     self._walk(value, acts=acts, bare=bare)
@@ -154,6 +161,7 @@ class Scan:
                     self._walk(value, acts=key.value in _CONTAINERS, bare=key.value in _BARE)
                 else:
                     self._add(_("A key that isn't plain text can't be checked."), key)
+            self._here -= here
 
     def _tag(self, node: yaml.Node) -> None:
         """Tags that make something else of what is written (`!!binary`, `!!str {=: x}`)."""
@@ -225,6 +233,16 @@ class Scan:
                 self._add(lookups.refused(name[5:]), key)
         for call in t.calls(task, _SPECIAL):
             self._call(call)
+
+    def _commands(self, task: yaml.MappingNode) -> None:
+        """What is started on otapgate's own machine."""
+        for program, at in commands_here.programs(task):
+            self._add(
+                _("{program}, started on otapgate's own machine, may go anywhere.").format(
+                    program=program
+                ),
+                at,
+            )
 
     def _children(
         self, node: yaml.MappingNode, names: set[str], act: Callable[[yaml.Node], None]

@@ -21,14 +21,13 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from otapgate.errors import Failed, OtapgateError, Problem
-from otapgate.execution import control, faults, includes, strategy, tether, told, vault
+from otapgate.execution import control, faults, includes, strategy, tether, told, unreachable, vault
 from otapgate.execution import inventory as inventories
 from otapgate.execution.events import Follower, Progress
 from otapgate.execution.faults import Begun, Fault
 from otapgate.execution.interruption import Interruption
 from otapgate.execution.pace import Pace, Reached
 from otapgate.i18n import _
-from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
 from otapgate.secrets_filter import SecretsFilter
 
@@ -357,11 +356,7 @@ def _why(
             host=follower.outside.host,
         )
     if failure is not None and failure.host in follower.dark:
-        if host_keys.is_other(failure.message):
-            return "host-key-changed", host_keys.changed(failure.host)
-        return "host-unreachable", _("{host} can't be reached: {message}").format(
-            host=failure.host, message=failure.message
-        )
+        return unreachable.why(failure.host, failure.name, failure.where, failure.message)
     if failure is not None:
         return "playbook-failed", _("{task} ({where}) failed on {host}: {message}").format(
             task=failure.name,

@@ -37,6 +37,11 @@ def remove(plan: Plan, runs: Sequence[str]) -> str:
         if result.ok:
             return ""
         why = result.message
+    return left_behind(why)
+
+
+def left_behind(why: str) -> str:
+    """The warning."""
     return _("Old snapshots are left on hosts; the next promotion tries again. {why}").format(
         why=why
     )

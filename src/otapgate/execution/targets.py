@@ -47,6 +47,8 @@ class Call:
     watched: bool = False
     """Whether the file that it takes in is looked at while it runs, so that a template may
     name it (see `includes`)."""
+    text: str = ""
+    """All that was written as one text, arguments too."""
     opaque: bool = False
     """Whether there are arguments that can't be known before it runs."""
 
@@ -165,6 +167,7 @@ def _give_text(call: Call, text: str) -> None:
     text = text.strip()
     if not text:
         return
+    call.text = f"{call.text} {text}"
     if "=" not in text and not is_templated(text) and "\\" not in text:
         call.raw = text
     elif _PAIRS.match(text):
