@@ -141,7 +141,7 @@ def variables(strategy: Strategy, sockets: Path) -> dict[str, str]:
         raise Failed(
             "mitogen-folder",
             _("The path {path} is too long for Mitogen's socket.").format(path=sockets),
-            remedy=_("Set TMPDIR to a short path that is yours alone, such as /tmp."),
+            remedy=_("Set TMPDIR to a short path, such as /tmp."),
         )
     spec = importlib.util.find_spec("ansible_mitogen")
     if spec is None or spec.origin is None:
