@@ -4,8 +4,9 @@ Run as `python tests/bench/bench_ssh.py [TASKS] [ROUNDS]` (30 tasks, 3 rounds). 
 of a lab, pipelining and ControlPersist on both sides; snapshot, deploy and verify. Compared
 are the three commands that somebody would type, and one command for all three, in time on
 the wall (the hosts' part included, which here shares the machine) and in processor time of
-this side; then the same promotion by Mitogen's strategy. Ends with 1 only when more
-processor time is used than wanted.
+this side; then the same promotion by Mitogen's strategy, which saves the hosts' time and
+hardly any of this side's. Ends with 1 only when a promotion by Ansible's own strategy uses
+more processor time than wanted.
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ def inside(kept: Path, rounds: int) -> int:
                     f"promotion ({way}) / bare ansible-playbook, {name}, {unit}: {ratio:.2f}"
                     f"  ({median[way]:.2f} s / {median[name]:.2f} s; wanted ≤ {wanted})"
                 )
-                ok = ok and (name != "one command" or unit == "wall" or ratio <= wanted)
+                if (way, name, unit) == ("otapgate", "one command", "processor"):
+                    ok = ratio <= wanted
     print(f"load {os.getloadavg()[0]:.1f}")
     return 0 if ok else 1
 

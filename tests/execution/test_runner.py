@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from otapgate.errors import Failed
 from otapgate.execution import inventory
 from otapgate.execution.pace import Pace, Reached
+from otapgate.execution.plan import FINGERPRINT
 from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
@@ -197,3 +199,36 @@ def test_ansible_does_not_wait_for_an_otapgate_that_is_gone(
     assert time.monotonic() - began < 60
     assert not result.ok
     assert "otapgate is gone" in result.message
+
+
+def test_no_variable_says_what_the_fingerprint_looks_at(tmp_path: Path) -> None:
+    """Not even the strongest that tasks can set: what is looked at isn't a variable."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    other = tmp_path / "before.yml"
+    other.write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - set_fact:\n"
+        "        otapgate_fingerprint_spec: {paths: []}\n        spec: {paths: []}\n"
+        "        where: elsewhere\n"
+    )
+    spec = {"paths": ["{{ where }}"], "patience": 0, "expect": {}}
+    given = {"otapgate_fingerprint_spec": spec, "where": str(kept)}
+    books = [other, FINGERPRINT]
+    result = run_playbooks(settings(tmp_path), books, label="x", variables=given)
+    assert result.ok, result.message
+    assert list(result.fingerprints["web"]["paths"]) == [str(kept)]
+
+
+def test_nothing_goes_on_where_the_disks_do_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin" / "sync"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+    playbook = tmp_path / "record.yml"
+    playbook.write_text(inventory.GO.read_text().replace("ansible_connection != 'local'", "true"))
+    result = run_playbooks(settings(tmp_path), [playbook], label="x", variables={})
+    assert not result.ok
+    assert "sync: no room" in result.message

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 MOST = 200
 """No more different things than this are named; the rest is counted."""
 FEW = 3
@@ -59,8 +61,17 @@ class Packed(Mapping[str, dict[str, Any]]):
             place += 1
 
     def __getitem__(self, host: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(zlib.decompress(self._packed[host]))
+        text = zlib.decompress(self._packed[host])
+        found: dict[str, Any]
+        try:
+            found = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError):  # names that are no text, odd numbers
+            found = json.loads(text)
         return found
+
+    def same(self, other: Packed, host: str) -> bool:
+        """Whether both hold the same of a host, byte for byte."""
+        return self._packed[host] == other._packed[host]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._packed)

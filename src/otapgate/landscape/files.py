@@ -168,7 +168,7 @@ class LandscapeFile(FileModel):
         description="Where the ledger is: a path below the landscape, or a database URL.",
     )
     execution: ExecutionFile = Field(
-        default_factory=ExecutionFile, description="How playbooks are run."
+        default_factory=ExecutionFile, description="How Ansible goes to work."
     )
 
 

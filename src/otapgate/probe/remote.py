@@ -15,6 +15,7 @@ import secrets
 import select
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 # What paramiko has to say of a connection that fails is said in a sentence here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-AT_ONCE = 32
-"""Hosts that are worked on at the same time; more gain nothing, since setting up a
-connection is arithmetic."""
+AT_ONCE = 256
+"""Hosts that are worked on at the same time. Most of it is waiting for answers that a
+firewall keeps back; for the arithmetic of setting up connections see `transport`."""
 ANSWER_SECONDS = 30.0
 LARGEST = 16 * 1024 * 1024
 _CHUNK = 65536
@@ -97,7 +98,7 @@ def _run(way: Way, script: str, seconds: float) -> Answer:
 
 def command(way: Way, mark: str, prompt: str) -> list[str]:
     """What runs on the host. Its arguments hold neither secret nor script."""
-    python = [way.python, "-I", "-c", _BOOT.format(mark=mark)]
+    python = [way.python, "-I", "-S", "-c", _BOOT.format(mark=mark)]  # the standard library only
     if way.become is None:
         return python
     return ["sudo", "-H", "-S", "-p", prompt, "-u", way.become.user, "--", *python]
@@ -229,6 +230,10 @@ class _Remote:
 
     def __init__(self, channel: paramiko.Channel, way: Way) -> None:
         self._channel, self._way = channel, way
+        self._something = threading.Event()
+        """Set when there is something to read on either, and for good once they have ended."""
+        channel.in_buffer.set_event(self._something)
+        channel.in_stderr_buffer.set_event(self._something)
 
     def send(self, data: bytes) -> None:
         try:
@@ -252,15 +257,11 @@ class _Remote:
                 if not more:
                     return b"", b"", True
                 continue
+            # after the end of what it writes comes how it ended; that isn't something to read
+            next_ = channel.status_event if channel.eof_received else self._something
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or not next_.wait(left):
                 raise _late(self._way)
-            # recv waits on a condition of its own; standard error only comes when asked for
-            channel.settimeout(min(left, 0.05))
-            with contextlib.suppress(TimeoutError):
-                out = channel.recv(_CHUNK)
-                if out:
-                    return out, b"", False
 
 
 def _over_ssh(way: Way, script: str, seconds: float) -> tuple[Any, str]:

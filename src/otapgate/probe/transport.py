@@ -10,6 +10,7 @@ import base64
 import contextlib
 import getpass
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import paramiko
 
 CONNECT_SECONDS = 8.0
+_ARITHMETIC = threading.BoundedSemaphore(16)
+"""Connections that are being set up at the same time: it is arithmetic, and more of it at
+once only makes every one later. Waiting for a host that isn't there takes no place."""
 
 
 class Gone(Exception):
@@ -47,12 +51,14 @@ def open_transport(address: str, port: int, types: Sequence[str], way: Way) -> p
         raise Gone(unreachable(way, error)) from None
     try:
         transport = paramiko.Transport(plain)
-        wanted = [name for kind in types for name in _HOST_ALGORITHMS.get(kind, (kind,))]
+        cheap = sorted(types, key=("ssh-rsa",).count)  # RSA costs a host most
+        wanted = [name for kind in cheap for name in _HOST_ALGORITHMS.get(kind, (kind,))]
         options = transport.get_security_options()
         options.key_types = [name for name in dict.fromkeys(wanted) if name in options.key_types]
         transport.banner_timeout = transport.handshake_timeout = CONNECT_SECONDS
         transport.auth_timeout = CONNECT_SECONDS
-        transport.start_client(timeout=CONNECT_SECONDS)
+        with _ARITHMETIC:
+            transport.start_client(timeout=CONNECT_SECONDS)
     except paramiko.ssh_exception.IncompatiblePeer as error:
         plain.close()
         if "host key" in str(error):
