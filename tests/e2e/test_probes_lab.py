@@ -143,11 +143,8 @@ def test_a_host_behind_a_jump_host_is_unknown_and_it_is_said_what_to_do(
     made = street(CLEAN)
     file = made.school.root / "environments/agenda.yml"
     jump = f"deploy@{made.lab.hosts['a1']['address']}"
-    file.write_text(
-        file.read_text().replace(
-            '"ansible_host"', f'"ansible_ssh_common_args": "-J {jump}", "ansible_host"', 1
-        )
-    )
+    plain = "-o IdentitiesOnly=yes"
+    file.write_text(file.read_text().replace(plain, f"{plain} -J {jump}", 1))
     made.accept()
     found = made.probe("T", "isolation", 1)
     assert found["outcome"] == "unknown"
