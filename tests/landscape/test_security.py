@@ -117,3 +117,13 @@ def test_a_worker_is_read_and_accepted_with_the_rest(root: Path) -> None:
     del lines[number - 1]
     path.write_text("\n".join(lines) + "\n")
     assert load(root).environments()[0].digest == before
+
+
+def test_where_snapshots_lie_on_hosts_is_the_environments_to_say(root: Path) -> None:
+    put(root, "variables: {otapgate_snapshot_root: /srv/snapshots}")
+    assert load(root).environments()[0].variables == {"otapgate_snapshot_root": "/srv/snapshots"}
+    put(root, "secrets: []")
+    path = root / "environments/agenda.yml"
+    path.write_text(path.read_text().replace("otapgate_snapshot_root", "otapgate_expect"))
+    (problem,) = problems_of(root)
+    assert "is set by otapgate itself" in problem.message

@@ -113,7 +113,7 @@ def check_variables(value: dict[str, Any]) -> dict[str, Any]:
                 name,
                 remedy=_("Use letters, digits and '_', and don't begin with a digit."),
             )
-        if name.startswith("otapgate_"):
+        if name.startswith("otapgate_") and name != "otapgate_snapshot_root":
             raise Wrong(
                 _("'{name}' is set by otapgate itself.").format(name=shown(name)),
                 name,
