@@ -30,6 +30,9 @@ from otapgate.i18n import _
 from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Worker
 
+_WAITS = frozenset((GO,))
+"""Playbooks in which Ansible, were it here, would wait for otapgate."""
+
 
 def require(environment: Environment) -> None:
     """Raises Failed unless the environment's worker, if it has one, is there, is like this
@@ -107,12 +110,15 @@ def run_playbooks(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _parts(playbooks: Sequence[Path]) -> list[Sequence[Path]]:
-    """What is sent at a time: up to and including `GO`, and what comes after it."""
-    if GO not in playbooks:
-        return [playbooks]
-    at = playbooks.index(GO) + 1
-    return [playbooks[:at], playbooks[at:]]
+def _parts(playbooks: Sequence[Path]) -> list[list[Path]]:
+    """What is sent at a time: up to and including a playbook that waits, and what comes
+    after it."""
+    parts: list[list[Path]] = [[]]
+    for playbook in playbooks:
+        parts[-1].append(playbook)
+        if playbook in _WAITS:
+            parts.append([])
+    return [part for part in parts if part]
 
 
 def _job(environment: Environment, **more: Any) -> Any:

@@ -126,6 +126,7 @@ class Plan(msgspec.Struct, frozen=True):
                 "expect": "{{ otapgate_expect }}",
             },
             "otapgate_fingerprint_passwords": _passwords(self.manifest),
+            "otapgate_unseen": unseen(self.environment),
         }
 
     def for_previous(self) -> Plan:
@@ -142,14 +143,11 @@ class Plan(msgspec.Struct, frozen=True):
         )
 
     def host_variables(self, before: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """For every host: its snapshot folder, how its services answered before, and the
-        connection over which it can't be looked at, if so."""
-        blind = unseen(self.environment)
+        """For every host: its snapshot folder, and how its services answered before."""
         return {
             host: {
                 "otapgate_snapshot": self.snapshot_folder(host),
                 "otapgate_expect": _expected(before.get(host, {})),
-                "otapgate_unseen": blind.get(host, ""),
             }
             for host in self.hosts
         }
