@@ -9,19 +9,21 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from ansible_runner.streaming import Transmitter
 from tests.execution.conftest import DEPLOY, SNAPSHOT, Stage
 from tests.execution.test_crash import SLOW, free, start, steps, wait_for
 
 from otapgate import errors
-from otapgate.execution import far, lock
+from otapgate.execution import far, lock, talk
 from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion, run_state
 from otapgate.execution.rehearsal import rehearse
 from otapgate.execution.testing import playbook_runner
-from otapgate.landscape.model import Environment, Worker
+from otapgate.landscape.model import Environment, Receptor, Worker
 
 pytestmark = pytest.mark.slow
 
@@ -268,3 +270,52 @@ def test_a_worker_of_another_version_is_refused_before_anything_is_done(stage: S
     assert (result.outcome, result.code) == ("unfinished", "worker-differs")
     assert stage.answer() == "1.0 3"
     assert not left(stage)
+
+
+def job_for(stage: Stage, file: Path, *playbooks: str, attached: bool) -> None:
+    """A job in a file, as it is sent."""
+    environment = stage.environment
+    if not attached:
+        environment = msgspec.structs.replace(
+            environment, worker=Worker(receptor=Receptor("/run/none.sock", "school"))
+        )
+    job = far._job(environment, playbooks=playbooks)
+    assert job.attached == attached
+    with file.open("wb") as stream:
+        Transmitter(
+            stream, private_data_dir="", only_transmit_kwargs=True,
+            otapgate=msgspec.to_builtins(job),
+        ).run()  # fmt: skip
+
+
+def answers(stage: Stage, file: Path) -> dict[str, Any]:
+    """What a worker says that is given the file, and nothing after it."""
+    with file.open("rb") as stream:
+        done = subprocess.run(command(stage), stdin=stream, capture_output=True, check=True)
+    *lines, last = [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+    assert last == {"eof": True}
+    found: dict[str, Any] = lines[-1]["otapgate"]
+    return found
+
+
+def test_a_job_by_receptor_needs_nothing_after_it_was_sent(
+    far_stage: Stage, tmp_path: Path
+) -> None:
+    job_for(far_stage, tmp_path / "job", "go", attached=False)
+    assert answers(far_stage, tmp_path / "job")["ok"] is True
+    # while one that stays attached takes the end of its input for an end to its work
+    job_for(far_stage, tmp_path / "job", "go", attached=True)
+    said = answers(far_stage, tmp_path / "job")
+    assert (said["ok"], said["stopped"]) == (False, True)
+    with lock.EnvironmentLock(base(far_stage), "demo-A", "somebody else's"):
+        said = answers(far_stage, tmp_path / "job")
+    assert said["error"]["code"] == "environment-locked"
+    assert "somebody else's" in said["error"]["message"]
+
+
+def test_the_command_for_receptor_is_the_one_of_its_manual() -> None:
+    worker = Worker(receptor=Receptor("/run/receptor/x.sock", "school", "otapgate"))
+    assert " ".join(talk.command(worker)) == (
+        "receptorctl --socket /run/receptor/x.sock work submit --node school"
+        " --payload - --follow --rm otapgate"
+    )

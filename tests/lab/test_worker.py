@@ -7,16 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from otapgate.execution.plan import Plan
 from otapgate.execution.run_state import run_state
 
 from .application import Application, deploy
-from .labs import ADMIN, Lab, wait_until
+from .labs import ADMIN, Lab, up, wait_until
 from .worker_host import HOSTS, LAB, STATE, FarApplication, install
 
 pytestmark = pytest.mark.slow
@@ -25,15 +26,24 @@ NEW = {
     "version": "2.0", "settings": "mode=new", "columns": "['id', 'name', 'room']",
     "jobs": "agenda",
 }  # fmt: skip
-WAITS = "    - name: Wait\n      shell: 'echo begun >> /tmp/waits; sleep 300; echo on > /tmp/on'\n"
+WAITS = "    - name: Wait\n      shell: 'echo begun >> /tmp/waits; sleep 300'\n"
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two hosts of production and a worker, for all tests here."""
+    lab = up(tmp_path_factory.mktemp("labs") / "worker", LAB)
+    install(lab, "w1")
+    yield lab
+    lab.down()
 
 
 @pytest.fixture
-def far(make_lab: Callable[..., Lab], tmp_path: Path) -> FarApplication:
-    lab = make_lab(LAB)
-    install(lab, "w1")
+def far(street: Lab, tmp_path: Path) -> Iterator[FarApplication]:
     (tmp_path / "landscape").mkdir()
-    return FarApplication(lab, tmp_path / "landscape")
+    yield FarApplication(street, tmp_path / "landscape")
+    for host in HOSTS:
+        street.rules.mend(ADMIN, host)
 
 
 def pictures(application: Application) -> dict[str, dict[str, str]]:
@@ -84,11 +94,19 @@ def test_hosts_that_only_the_worker_reaches_are_promoted_and_gone_back_from(
     assert (found["outcome"], found["left"]) == ("rolled-back", []), found
     assert (found["failed_task"]["name"], found["failed_task"]["host"]) == ("Break", "p2")
     assert pictures(far) == dict.fromkeys(HOSTS, OLD)
-    # a host with another key, of which the worker's own list of known hosts knows nothing
-    far.lab.change_host_key("p2")
-    found = far.do(far.plan("promotion-3", far.release("2.0")), "run")
+
+
+def test_the_keys_that_the_environment_pins_are_the_only_ones_that_the_worker_believes(
+    far: FarApplication,
+) -> None:
+    keys = far.environment.host_keys
+    far.environment = msgspec.structs.replace(
+        far.environment, host_keys={"p1": keys["p1"], "p2": keys["p1"]}
+    )
+    found = far.do(far.plan("promotion-1", far.release("2.0")), "run")
     assert (found["outcome"], found["touched"]) == ("rolled-back", False), found
     assert found["code"] == "host-key-changed"
+    assert pictures(far) == dict.fromkeys(HOSTS, OLD)
 
 
 def test_ch05_07_a_rehearsal_by_the_worker_comes_back_from_cuts(far: FarApplication) -> None:
@@ -100,11 +118,12 @@ def test_ch05_07_a_rehearsal_by_the_worker_comes_back_from_cuts(far: FarApplicat
 
 def begun(far: FarApplication, plan: Plan) -> subprocess.Popen[str]:
     """A promotion in whose deployment the hosts wait; they do so when this returns."""
+    waits = far.lab.root("p1") / "tmp/waits"
+    waits.unlink(missing_ok=True)
     process = subprocess.Popen(
         far.lab.argv(far.argv(plan, "run")), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
-    waits = far.lab.root("p1") / "tmp/waits"
     wait_until(lambda: waits.exists() or process.poll() is not None, 180)
     assert process.poll() is None, process.communicate()
     return process
@@ -125,7 +144,6 @@ def ended(far: FarApplication, plan: Plan) -> None:
     assert (found["outcome"], found["left"]) == ("rolled-back", []), found
     assert pictures(far) == dict.fromkeys(HOSTS, OLD)
     assert of_jobs(far) == ""
-    assert not (far.lab.root("p1") / "tmp/on").exists()
 
 
 def test_a_connection_that_breaks_leaves_a_promotion_to_be_ended(far: FarApplication) -> None:

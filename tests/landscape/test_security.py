@@ -117,3 +117,36 @@ def test_a_worker_is_read_and_accepted_with_the_rest(root: Path) -> None:
     del lines[number - 1]
     path.write_text("\n".join(lines) + "\n")
     assert load(root).environments()[0].digest == before
+
+
+def test_where_snapshots_lie_on_hosts_is_the_environments_to_say(root: Path) -> None:
+    put(root, "variables: {otapgate_snapshot_root: /srv/snapshots}")
+    assert load(root).environments()[0].variables == {"otapgate_snapshot_root": "/srv/snapshots"}
+    put(root, "secrets: []")
+    path = root / "environments/agenda.yml"
+    path.write_text(path.read_text().replace("otapgate_snapshot_root", "otapgate_expect"))
+    (problem,) = problems_of(root)
+    assert "is set by otapgate itself" in problem.message
+
+
+def test_the_same_address_behind_another_worker_is_another_machine(root: Path) -> None:
+    usual = (root / "environments/agenda.yml").read_text()
+    local, there = "        ansible_connection: local", "        ansible_host: 10.0.0.1"
+
+    def described(street: str, stage: str, worker: str) -> None:
+        """A street in which one environment, maybe behind a worker, has that address."""
+        before, at, rest = usual.partition(f"  - stage: {stage}")
+        rest = rest.replace(local, there, 1)
+        if worker:
+            line = f"    worker: {{command: [ssh, {worker}, otapgate, worker]}}\n"
+            rest = rest.replace("    access:", f"{line}    access:", 1)
+        path = root / f"environments/{street}.yml"
+        path.write_text((before + at + rest).replace("agenda", street))
+
+    described("agenda", "T", "one")
+    described("rooster", "P", "other")
+    load(root)
+    for same in ("", "one"):
+        described("rooster", "P", same)
+        (problem,) = problems_of(root)
+        assert "10.0.0.1" in problem.message

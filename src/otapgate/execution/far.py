@@ -10,6 +10,7 @@ believed as a host's answer is, and can do nothing on this machine.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -120,8 +121,13 @@ def _job(environment: Environment, **more: Any) -> Any:
     from otapgate.execution.worker import Job, versions
 
     assert environment.worker is not None, "there is somebody to send it to"
-    attached = environment.worker.receptor is None
-    return Job(versions=versions(), environment=environment, attached=attached, **more)
+    return Job(
+        versions=versions(),
+        environment=environment,
+        attached=environment.worker.receptor is None,
+        command=f"otapgate, {platform.node()}",
+        **more,
+    )
 
 
 def _gathered(trees: Sequence[Path], scratch: Path) -> Path:

@@ -85,14 +85,21 @@ class Talk:
         """What ansible-runner says of an answer that broke off."""
         self.began = False
         """Whether the worker said anything at all."""
-        self._process = subprocess.Popen(
-            line,
-            env={**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for otapgate, which hangs up in good order
-        )
+        try:
+            self._process = subprocess.Popen(
+                line,
+                env={**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for otapgate, which hangs up in good order
+            )
+        except OSError as error:  # no program, whatever its mode says
+            raise Failed(
+                "worker-missing",
+                f"{line[0]}: {error.strerror}",
+                where=environment.file or None,
+            ) from error
         self._threads = [
             threading.Thread(target=self._send, args=(job, sent), daemon=True),
             threading.Thread(target=self._hear, daemon=True),

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from otapgate.errors import Failed
 from otapgate.execution import control, inventory, vault
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks, scan_variables
@@ -76,7 +77,12 @@ def playbook_runner(
             hidden=vault.hidden_values([playbook.parent], secrets or {}),
             trees=(playbook.parent.absolute(),),
         )
-        result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
+        try:
+            result = run_playbooks(wary, [playbook], label=playbook.stem, variables=variables)
+        except Failed as error:
+            if environment.worker is None:
+                raise
+            return Outcome(False, error.message, b"")  # it broke off, or is at work
         return Outcome(result.ok, result.message, result.output.read_bytes())
 
     return run

@@ -334,6 +334,9 @@ class _Reader:
         key = (address, str(variables.get("ansible_port", 22)))
         where = f"{document.file}:{document.line(loc)}"
         for other, first in self.addresses.get(key, []):
+            ways = {other.worker, environment.worker}
+            if other.street != environment.street and len(ways - {None}) == 2:
+                continue  # by different workers: private addresses of different networks
             if other.street == environment.street or (other.stage == "P") != (
                 environment.stage == "P"
             ):
