@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otapgate.errors import BadInput, Failed
-from otapgate.execution import inventory, strategy
+from otapgate.execution import control, inventory, strategy
 from otapgate.landscape.model import Environment, Host
 from otapgate.landscape.security import weakened
 
@@ -68,9 +68,15 @@ def test_versions_that_were_never_tried_together_are_refused(
     strategy.check("linear", environment({}))  # nobody asked for it
 
 
-def test_a_path_that_is_too_long_for_its_socket_is_refused() -> None:
-    with pytest.raises(Failed, match="too long"):
-        strategy.variables("mitogen", Path("/srv") / ("x" * 90))
+def test_its_socket_needs_a_folder_with_a_short_path(tmp_path: Path) -> None:
+    with pytest.raises(Failed) as said:
+        strategy.require_folder("mitogen", None)
+    assert said.value.code == "mitogen-folder"
+    strategy.require_folder("linear", None)
+    strategy.require_folder("mitogen", tmp_path)
+    longest = "/mitogen_unix_" + "1" * len(str(2**32)) + ".sock"  # its name holds a hash, or pid
+    assert control.LONGEST + len(longest) <= 107
+    assert strategy.variables("mitogen", tmp_path)["TMPDIR"] == str(tmp_path)
 
 
 def test_no_fact_of_a_host_sets_what_mitogen_reads() -> None:
