@@ -17,7 +17,7 @@ from otapgate.i18n import _
 from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
 
-TRIED = {("2.19", "0.3.54")}
+TRIED = {("2.19", "0.3.54"), ("2.21", "0.3.54")}
 """ansible-core and Mitogen with which the tests of the lab were run."""
 CONNECTIONS = ("ssh", "local")
 """The names under which Mitogen takes a connection over."""
