@@ -327,7 +327,7 @@ COMMANDS: dict[str, Command | Group] = {
     "worker": Command(
         "worker:worker",
         N_("Run Ansible here for an otapgate that can't reach the hosts itself."),
-        "ssh -T worker@school.example otapgate worker",
+        "otapgate worker",
     ),
     "schema": Command("schema:schema", N_("JSON Schema of a file format."),
                       "otapgate schema landscape"),
