@@ -303,8 +303,9 @@ def test_a_job_by_receptor_needs_nothing_after_it_was_sent(
 ) -> None:
     job_for(far_stage, tmp_path / "job", "go", attached=False)
     assert answers(far_stage, tmp_path / "job")["ok"] is True
-    # while one that stays attached takes the end of its input for an end to its work
-    job_for(far_stage, tmp_path / "job", "go", attached=True)
+    # while one that stays attached takes the end of its input for an end to its work, of
+    # which there must be enough: it looks about once a second
+    job_for(far_stage, tmp_path / "job", *["go"] * 200, attached=True)
     said = answers(far_stage, tmp_path / "job")
     assert (said["ok"], said["stopped"]) == (False, True)
     with lock.EnvironmentLock(base(far_stage), "demo-A", "somebody else's"):

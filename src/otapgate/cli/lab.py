@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +39,9 @@ def up(
             lambda: table([_("host"), _("stage"), _("address")], rows),
         )
     lab, seconds = running.up(folder, file, tied)
+    if threading.current_thread() is threading.main_thread():
+        # an interrupt comes too late now: it would seem that no lab was left
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     data = _data(lab) | {"seconds": round(seconds, 2)}
     head = _("The lab in {folder} is up, after {seconds:.1f} s.").format(
         folder=lab.folder, seconds=seconds
