@@ -7,6 +7,7 @@ What each of them does with it is in `promotion`, `rollback`, `rehearsal` and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -196,7 +197,10 @@ def planned(
     folder = run_folder(workspace, run_id)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / _WHERE).write_text(environment.name, encoding="utf-8")
+        with (folder / _WHERE).open("w", encoding="utf-8") as where:
+            where.write(environment.name)
+            where.flush()
+            os.fsync(where.fileno())  # after a power cut too, it is known whose this is
     except OSError as error:
         raise stopped_by(error, folder) from error
     trees: list[Path] = []
