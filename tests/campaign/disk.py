@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.e2e.school import remove
 from .strike import detach
 
 SIZE = "24M"
+PATIENCE = 20.0
 
 
 class Disk:
@@ -58,8 +60,23 @@ class Disk:
         elif do == "gone":
             run("mount", "--bind", str(self.medium), str(self.mounted))
         elif do in ("broken", "power"):
-            detach(self.mounted)
-            run("mount", "-o", "loop", str(self.image), str(self.mounted))
+            self._anew(self.mounted)
+
+    def _anew(self, folder: Path) -> None:
+        """Mount the broken disk again. While the kernel still clears up after who was killed,
+        that would only show the same broken file system once more."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            detach(folder)
+            run("mount", "-o", "loop", str(self.image), str(folder))
+            try:
+                (folder / FILLER).touch()
+                (folder / FILLER).unlink()
+            except OSError:
+                assert time.monotonic() < until, "the disk doesn't come back"
+                time.sleep(0.05)
+            else:
+                return
 
     def off(self) -> None:
         """Away with it."""
