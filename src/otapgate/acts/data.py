@@ -43,7 +43,7 @@ def _not_production(workspace: Workspace, target: str) -> None:
         if environment.stage != "P":
             continue
         for host in environment.hosts:
-            for value in {**environment.variables, **host.variables}.values():
+            for value in environment.variables_of(host).values():
                 if not isinstance(value, str) or not value.startswith("/"):
                     continue
                 theirs = Path(value).resolve()

@@ -40,8 +40,7 @@ LARGEST_RESULT = 1 << 30
 def connection_variables(environment: Environment, host: str) -> dict[str, Any]:
     """Where and how Ansible reaches `host`: the variables that decide it, as the
     environment's description gives them, defaults filled in."""
-    own = next(item for item in environment.hosts if item.name == host)
-    merged = {**environment.variables, **own.variables}
+    merged = environment.variables_of(environment.host(host))
     connection = merged.get("ansible_connection", "ssh")
     python = sys.executable if connection == "local" else "/usr/bin/python3"
     chosen = {key: value for key, value in merged.items() if str(key).startswith("ansible_")}

@@ -171,9 +171,9 @@ class Plan(msgspec.Struct, frozen=True):
     def snapshot_root(self, host: str) -> str:
         """The folder of all snapshots on a host; "" where that is local, and each run has
         its own in its folder."""
-        own = next(item for item in self.environment.hosts if item.name == host)
-        merged = {**self.environment.variables, **own.variables}
-        return "" if self._is_local(host) else str(merged.get(SNAPSHOT_VARIABLE, SNAPSHOT_ROOT))
+        if self._is_local(host):
+            return ""
+        return str(self._variables_of(host).get(SNAPSHOT_VARIABLE, SNAPSHOT_ROOT))
 
     def make_snapshot_folders(self) -> None:
         """Make the folders (0700) for local hosts; on others the playbook does."""
@@ -182,10 +182,11 @@ class Plan(msgspec.Struct, frozen=True):
                 Path(self.snapshot_folder(host)).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _is_local(self, host: str) -> bool:
-        own = next(item for item in self.environment.hosts if item.name == host)
-        merged = {**self.environment.variables, **own.variables}
-        local = merged.get("ansible_connection") == "local"
+        local = self._variables_of(host).get("ansible_connection") == "local"
         return local and self.environment.worker is None
+
+    def _variables_of(self, host: str) -> dict[str, Any]:
+        return self.environment.variables_of(self.environment.host(host))
 
 
 def _release(manifest: Manifest) -> dict[str, str]:

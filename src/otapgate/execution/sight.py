@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from otapgate.errors import BadInput, Problem
 from otapgate.i18n import _
-from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment
 from otapgate.release.manifest import Manifest
 
@@ -27,7 +26,7 @@ def unseen(environment: Environment) -> dict[str, str]:
     """Hosts that can't be looked at, each with the connection that is to blame."""
     found = {}
     for host in environment.hosts:
-        known = host_keys.variables(environment, host)
+        known = environment.variables_of(host)
         connection = str(known.get("ansible_connection", "ssh"))
         if connection.rpartition(".")[2] not in _SEEING:
             found[host.name] = connection

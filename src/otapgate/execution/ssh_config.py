@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment
 
 NOWHERE = "outside-the-environment.invalid"
@@ -38,7 +37,7 @@ def write(scratch: Path, environment: Environment) -> Path:
 
 def _names(environment: Environment) -> Iterator[str]:
     for host in environment.hosts:
-        known = host_keys.variables(environment, host)
+        known = environment.variables_of(host)
         given = str(known.get("ansible_host") or known.get("ansible_ssh_host") or host.name)
         yield from (given, given.casefold())
     for hop in _jumps(_arguments(environment)):
@@ -46,7 +45,7 @@ def _names(environment: Environment) -> Iterator[str]:
 
 
 def _arguments(environment: Environment) -> str:
-    given = [host_keys.variables(environment, host) for host in environment.hosts]
+    given = [environment.variables_of(host) for host in environment.hosts]
     return " ".join(str(known[name]) for known in given for name in _ARGUMENTS if name in known)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from otapgate.errors import BadInput, Failed, Problem
 from otapgate.i18n import _
-from otapgate.landscape import host_keys
 from otapgate.landscape.model import Environment, Strategy
 
 TRIED = {("2.19", "0.3.54"), ("2.21", "0.3.54")}
@@ -100,7 +99,7 @@ def check(strategy: Strategy, environment: Environment) -> None:
 def _problems(environment: Environment) -> list[Problem]:
     found = []
     for host in environment.hosts:
-        known = host_keys.variables(environment, host)
+        known = environment.variables_of(host)
         refused = [
             # Mitogen puts ssh's options for it before those that pin the keys
             *(name for name in _UNCHECKED if name in known),

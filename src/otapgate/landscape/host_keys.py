@@ -6,9 +6,6 @@ list of known hosts counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from otapgate import errors
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Host
@@ -18,25 +15,20 @@ OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh",
 """What Ansible calls its ways over SSH."""
 
 
-def variables(environment: Environment, host: Host) -> Mapping[str, Any]:
-    """The host's Ansible variables over the environment's."""
-    return {**environment.variables, **host.variables}
-
-
 def is_over_ssh(environment: Environment, host: Host) -> bool:
-    return variables(environment, host).get("ansible_connection", "ssh") in OVER_SSH
+    return environment.variables_of(host).get("ansible_connection", "ssh") in OVER_SSH
 
 
 def address(environment: Environment, host: Host) -> str:
     """Where the host is reached: name or address, lower case as ssh compares it."""
-    known = variables(environment, host)
+    known = environment.variables_of(host)
     found = known.get("ansible_host") or known.get("ansible_ssh_host") or host.name
     return str(found).casefold()
 
 
 def port(environment: Environment, host: Host) -> int:
     """The port of the host's SSH server; 0 where that can't be told."""
-    known = variables(environment, host)
+    known = environment.variables_of(host)
     found = str(known.get("ansible_port") or known.get("ansible_ssh_port") or 22)
     return int(found) if found.isascii() and found.isdigit() and int(found) < 65536 else 0
 

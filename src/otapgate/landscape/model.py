@@ -146,6 +146,14 @@ class Environment(Value, frozen=True):
     file: str = ""
     """Where it is described, relative to the landscape."""
 
+    def host(self, name: str) -> Host:
+        """The host of that name. Raises StopIteration where there is none."""
+        return next(host for host in self.hosts if host.name == name)
+
+    def variables_of(self, host: Host) -> dict[str, Any]:
+        """What Ansible knows of a host: its own variables over the environment's."""
+        return {**self.variables, **host.variables}
+
 
 class Street(Value, frozen=True):
     """Ordered environments that one application or system moves through (CH06-02)."""

@@ -325,7 +325,7 @@ class _Reader:
     ) -> None:
         """One machine must not be production and something else, nor two stages of one
         street (CH04-04). Two streets may share a machine within the same stage."""
-        variables = {**environment.variables, **host.variables}
+        variables = environment.variables_of(host)
         if variables.get("ansible_connection") == "local":
             return
         address = str(variables.get("ansible_host", host.name)).casefold()

@@ -64,7 +64,7 @@ def ways(environment: Environment, secrets: Mapping[str, str]) -> list[Way]:
 
 
 def _way(environment: Environment, host: Host, secrets: Mapping[str, str]) -> Way:
-    known = {**host_keys.variables(environment, host), **secrets}
+    known = {**environment.variables_of(host), **secrets}
     connection = known.get("ansible_connection", "ssh")
     local = connection in ("local", "ansible.builtin.local")
     port = host_keys.port(environment, host)

@@ -61,7 +61,7 @@ def _address(step: SecurityStep, room: Room) -> str:
     environment = room.bench.environment
     hosts = [h for h in environment.hosts if step.host in (h.name, "")]
     if len(hosts) == 1:
-        merged = {**environment.variables, **hosts[0].variables}
+        merged = environment.variables_of(hosts[0])
         default = "127.0.0.1" if merged.get("ansible_connection") == "local" else hosts[0].name
         return render(str(merged.get("ansible_host", default)), room.seen_by(hosts[0].name))
     if step.url:

@@ -260,5 +260,5 @@ def addresses(environment: Environment) -> frozenset[str]:
         address = host.variables.get("ansible_host")
         if isinstance(address, str):
             with contextlib.suppress(BadInput):
-                allowed.add(render(address, {**environment.variables, **host.variables}).lower())
+                allowed.add(render(address, environment.variables_of(host)).lower())
     return frozenset(allowed)

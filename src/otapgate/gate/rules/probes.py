@@ -56,7 +56,7 @@ def _gap(facts: Facts, environment: Environment, kind: str, message: str, **more
 def _is_local(environment: Environment) -> bool:
     """Whether every host is the machine that otapgate runs on."""
     return all(
-        {**environment.variables, **host.variables}.get("ansible_connection") == "local"
+        environment.variables_of(host).get("ansible_connection") == "local"
         for host in environment.hosts
     )
 
