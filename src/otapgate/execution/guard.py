@@ -44,8 +44,7 @@ class InventoryCheck:
             except subprocess.TimeoutExpired:
                 return [Problem(_("ansible-inventory gave no answer."))]
             if self._process.returncode != 0:
-                mask = SecretsFilter([*self._plan.secrets.values(), *self._plan.hidden])
-                said = mask(errors.decode("utf-8", "replace")).strip()[-1000:]
+                said = self._plan.settings().mask(errors.decode("utf-8", "replace")).strip()[-1000:]
                 return [Problem(_("ansible-inventory failed: {why}").format(why=said))]
             return compare_inventory(self._plan, output)
         finally:
@@ -128,7 +127,7 @@ def compare_inventory(plan: Plan, listed: bytes) -> list[Problem]:
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return [Problem(_("ansible-inventory's answer can't be read."))]
     hosts = {*per_host, *(host for members in groups.values() for host in members)}
-    mask = SecretsFilter([*plan.secrets.values(), *plan.hidden])
+    mask = plan.settings().mask
     found = [
         Problem(
             _("{host} isn't a host of {environment}, but Ansible would go there.").format(

@@ -8,7 +8,7 @@ it uses anything of a file that lies elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def require(scratch: Path) -> None:
         )
 
 
-def judged(result: PlaybookResult, scratch: Path, secrets: Mapping[str, str]) -> PlaybookResult:
+def judged(result: PlaybookResult, scratch: Path, mask: SecretsFilter) -> PlaybookResult:
     """The result of a run, or that it was ended for what it took in (`file-outside`)."""
     import msgspec
 
@@ -51,7 +51,6 @@ def judged(result: PlaybookResult, scratch: Path, secrets: Mapping[str, str]) ->
         told = json.loads(_mark(scratch).read_text("utf-8"))
     except ValueError:  # killed by somebody else while it wrote
         told = {}
-    mask = SecretsFilter(secrets.values())
     task, where, path = (mask(str(told.get(x) or "?")) for x in ("task", "where", "path"))
     message = _(
         "{task} ({where}) took in {path}, which isn't a file of variables or tasks beside the"

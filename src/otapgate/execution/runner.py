@@ -29,6 +29,7 @@ from otapgate.execution.interruption import Interruption
 from otapgate.execution.pace import Pace, Reached
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment, Strategy
+from otapgate.private_file import write_private
 from otapgate.secrets_filter import SecretsFilter
 
 HostOutcome: TypeAlias = Literal["ok", "failed", "unreachable"]
@@ -97,6 +98,11 @@ class Settings(msgspec.Struct, frozen=True):
     on_event: Callable[[dict[str, Any]], None] | None = None
     """Given every event as ansible-runner has it, secrets and all."""
 
+    @property
+    def mask(self) -> SecretsFilter:
+        """Takes out of a text what must appear nowhere."""
+        return SecretsFilter([*self.secrets.values(), *self.hidden])
+
 
 def run_playbooks(
     settings: Settings,
@@ -158,7 +164,7 @@ def run_playbooks(
             environment |= vault.password_file(settings.secrets, scratch)
             result = _run(settings, command, environment, scratch, label, pace)
         result = msgspec.structs.replace(result, struck=faults.mark(scratch).exists())
-        return includes.judged(result, scratch, settings.secrets)
+        return includes.judged(result, scratch, settings.mask)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -199,13 +205,6 @@ def ansible_binary(name: str) -> str:
             remedy="pip install ansible-core",
         )
     return found
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner can read (0600)."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
 
 
 def _run(
@@ -270,7 +269,7 @@ def follow(
 
         follower = Follower(
             names,
-            SecretsFilter([*settings.secrets.values(), *settings.hidden]),
+            settings.mask,
             file,
             settings.on_progress,
             on_outside=interruption.stop,

@@ -66,12 +66,7 @@ def check(strategy: Strategy, environment: Environment) -> None:
         return
     ansible, mitogen = installed()
     if not mitogen:
-        raise Failed(
-            "mitogen-missing",
-            _("The landscape asks for Mitogen's strategy, and Mitogen isn't installed."),
-            remedy=remedy(),
-            where="otapgate.yml",
-        )
+        raise _missing()
     if not was_tried(ansible, mitogen):
         raise Failed(
             "mitogen-untried",
@@ -94,6 +89,15 @@ def check(strategy: Strategy, environment: Environment) -> None:
             where=environment.file or None,
             problems=tuple(problems),
         )
+
+
+def _missing() -> Failed:
+    return Failed(
+        "mitogen-missing",
+        _("The landscape asks for Mitogen's strategy, and Mitogen isn't installed."),
+        remedy=remedy(),
+        where="otapgate.yml",
+    )
 
 
 def _problems(environment: Environment) -> list[Problem]:
@@ -146,12 +150,7 @@ def variables(strategy: Strategy, sockets: Path | None) -> dict[str, str]:
         return {}
     spec = importlib.util.find_spec("ansible_mitogen")
     if spec is None or spec.origin is None:
-        raise Failed(
-            "mitogen-missing",
-            _("The landscape asks for Mitogen's strategy, and Mitogen isn't installed."),
-            remedy=remedy(),
-            where="otapgate.yml",
-        )
+        raise _missing()
     return {
         "ANSIBLE_STRATEGY": "mitogen_linear",
         "ANSIBLE_STRATEGY_PLUGINS": str(Path(spec.origin).parent / "plugins" / "strategy"),

@@ -17,14 +17,9 @@ from otapgate.errors import Failed
 from otapgate.execution import control, inventory, vault
 from otapgate.execution.lock import tether_path
 from otapgate.execution.redirects import scan_playbooks, scan_variables
-from otapgate.execution.runner import (
-    FORKS,
-    Settings,
-    prepare_scratch,
-    run_playbooks,
-    write_private,
-)
+from otapgate.execution.runner import FORKS, Settings, prepare_scratch, run_playbooks
 from otapgate.landscape.model import Environment
+from otapgate.private_file import write_private
 
 
 @dataclass(frozen=True, slots=True)

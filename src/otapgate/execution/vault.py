@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from otapgate.errors import BadInput, Problem
 from otapgate.i18n import _
+from otapgate.private_file import write_private
 from otapgate.secrets_filter import SHORTEST
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ def password_file(secrets: Mapping[str, str], scratch: Path) -> dict[str, str]:
     if SECRET not in secrets:
         return {}
     path = scratch / "vault-password"  # not executable, or Ansible would run it
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets[SECRET])
+    write_private(path, secrets[SECRET].encode())
     return {"ANSIBLE_VAULT_PASSWORD_FILE": str(path)}
 
 
@@ -151,6 +151,10 @@ def is_sealed(text: str) -> bool:
 
 def sealed_nodes(document: yaml.Node) -> Iterator[yaml.ScalarNode]:
     """The values below that are sealed, each once; keys aren't among them."""
+    return (node for node in _values_below(document) if node.tag in TAGS)
+
+
+def _values_below(document: yaml.Node) -> Iterator[yaml.ScalarNode]:
     import yaml
 
     waiting, seen = [document], set()
@@ -159,7 +163,7 @@ def sealed_nodes(document: yaml.Node) -> Iterator[yaml.ScalarNode]:
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, yaml.ScalarNode) and node.tag in TAGS:
+        if isinstance(node, yaml.ScalarNode):
             yield node
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
@@ -216,27 +220,11 @@ def _values(path: Path, file: str, vault: Vault, problems: list[Problem]) -> Ite
                 problems.append(closed.problem(file, node.start_mark.line + 1))
     if whole and documents and all(isinstance(x, yaml.MappingNode) for x in documents):
         for document in documents:
-            for leaf in _leaves(document):
-                yield from _worth(leaf)
+            for node in _values_below(document):
+                if node.tag not in TAGS:
+                    yield from _worth(str(node.value))
     elif whole:  # no variables: a key, say, that is copied to a host
         yield from _worth(text)
-
-
-def _leaves(document: yaml.Node) -> Iterator[str]:
-    import yaml
-
-    waiting, seen = [document], set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.ScalarNode) and node.tag not in TAGS:
-            yield str(node.value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-        elif isinstance(node, yaml.MappingNode):
-            waiting += [value for _key, value in node.value]
 
 
 def _worth(value: str) -> Iterator[str]:

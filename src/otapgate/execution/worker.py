@@ -14,7 +14,6 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from otapgate.execution.faults import Fault
 from otapgate.execution.lock import EnvironmentLock, tether_path
 from otapgate.execution.plan import FINGERPRINT
 from otapgate.landscape.model import Environment, Strategy
+from otapgate.release.unpack import remove
 
 KEY = "otapgate"
 """Of otapgate's own part, in the job and in the answer."""
@@ -206,12 +206,14 @@ def _held(job: Job) -> Iterator[Path]:
                     raise
                 time.sleep(0.1)
         jobs = folder / "jobs" / job.environment.name
-        _remove(jobs)  # what a killed worker left: there may be secrets in it
+        with contextlib.suppress(OSError):
+            remove(jobs)  # what a killed worker left: there may be secrets in it
         jobs.mkdir(mode=0o700, parents=True)
         try:
             yield jobs
         finally:
-            _remove(jobs)
+            with contextlib.suppress(OSError):
+                remove(jobs)
 
 
 class _Places:
@@ -273,12 +275,6 @@ def _make_read_only(tree: Path) -> None:
     """As an unpacked release is: its files already are."""
     for folder, _folders, _files in os.walk(tree, topdown=False):
         Path(folder).chmod(0o555)
-
-
-def _remove(folder: Path) -> None:
-    for below, _folders, _files in os.walk(folder):
-        Path(below).chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> bool:
