@@ -19,7 +19,7 @@ from otapgate.acts.releases import manifest as manifest_of
 from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
 from otapgate.landscape.model import Environment
-from otapgate.ledger.records import ADOPTED
+from otapgate.ledger.records import ADOPTED, EnvironmentHistory
 from otapgate.ledger.state import Release, State, Unfinished
 from otapgate.ledger.statement import Draft
 
@@ -271,10 +271,7 @@ def _sweep(workspace: Workspace, environment: Environment) -> None:
     releases. A rehearsal's folder says that it is open, so that one stays."""
     from otapgate.execution.journal import Journal
 
-    known = workspace.state.environment(environment.name)
-    needed = {known.running.by_act if known.running is not None else ""}
-    if known.unfinished is not None:
-        needed.add(known.unfinished.id)
+    needed = _needed(workspace.state.environment(environment.name))
     folder = workspace.hidden / "runs"
     for run in sorted(folder.iterdir()) if folder.is_dir() else ():
         with suppress(OSError, UnicodeDecodeError):
@@ -285,6 +282,15 @@ def _sweep(workspace: Workspace, environment: Environment) -> None:
                 _clear(run)
             else:
                 forget(workspace, run.name)
+
+
+def _needed(known: EnvironmentHistory) -> set[str]:
+    """The runs whose snapshots may still be gone back to: the last promotion, which alone is
+    ever undone, and what is open."""
+    needed = {one.by_act for one in known.history[-1:]}
+    if known.unfinished is not None:
+        needed.add(known.unfinished.id)
+    return needed
 
 
 def _clear(run: Path) -> None:
@@ -299,7 +305,7 @@ def _clear(run: Path) -> None:
 
 def prune(workspace: Workspace, environment: Environment) -> None:
     """Remove the runs that came before the one that runs there now. Their snapshots hold
-    the environment's data, and only the last promotion is ever undone."""
+    the environment's data."""
     for past in workspace.state.environment(environment.name).history[:-1]:
         if past.by_act != ADOPTED:
             forget(workspace, past.by_act)
@@ -312,6 +318,8 @@ def prune_hosts(workspace: Workspace, plan: Plan, *also: str) -> None:
     from otapgate.execution.events import Progress as Event
     from otapgate.execution.snapshots import left_behind, remove
 
+    if not any(plan.snapshot_root(host) for host in plan.hosts):
+        return  # before the ledger is read for it
     try:
         said = remove(plan, _prunable(workspace, plan.environment.name, also))
     except (errors.OtapgateError, OSError) as error:  # it can't be told which are needed
@@ -322,9 +330,8 @@ def prune_hosts(workspace: Workspace, plan: Plan, *also: str) -> None:
 
 def _prunable(workspace: Workspace, environment: str, also: tuple[str, ...]) -> list[str]:
     known = workspace.state.environment(environment)
-    needed = {one.by_act for one in known.history[-1:]}
+    needed = _needed(known)
     if known.unfinished is not None:
-        needed.add(known.unfinished.id)
         for _position, statement, _by in workspace.statements("rollback-started"):
             needed.add(str(statement.predicate.get("promotion")))
     open_ = open_rehearsal(workspace, environment)

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,7 +25,7 @@ from otapgate.errors import Exit
 from otapgate.i18n import _
 
 if TYPE_CHECKING:
-    from otapgate.landscape.model import Environment
+    from otapgate.landscape.model import Environment, Landscape
 
 Outcome = Literal["ok", "warn", "missing"]
 
@@ -58,7 +57,11 @@ def doctor(
         ),
     ] = False,
 ) -> Reply:
-    checks = [*(check() for check in CHECKS), *_workers(workers)]
+    landscape = _landscape()
+    checks = [
+        python(), ssh(), ssh_keygen(), ansible(), mitogen(landscape), agent(), disk(), writable(),
+        clock(), utf8(), *_workers(landscape, workers),
+    ]  # fmt: skip
     missing = [c for c in checks if c.outcome == "missing"]
     words = {"ok": _("ok"), "warn": _("beware"), "missing": _("MISSING")}
     lines = [table([_("what"), _("outcome"), ""],
@@ -98,15 +101,21 @@ def ansible() -> Check:
     )
 
 
-def mitogen() -> Check:
-    """An option of a landscape; missing only where that asks for it."""
-    from otapgate.execution import strategy
+def _landscape() -> Landscape | None:
+    """The landscape here; None where there is none, or `check` says what is wrong with it."""
     from otapgate.landscape.load import load
 
     try:
-        asked = load(find_landscape()).strategy == "mitogen"
+        return load(find_landscape())
     except errors.OtapgateError:
-        asked = False
+        return None
+
+
+def mitogen(landscape: Landscape | None) -> Check:
+    """An option of a landscape; missing only where that asks for it."""
+    from otapgate.execution import strategy
+
+    asked = landscape is not None and landscape.strategy == "mitogen"
     ansible, found = strategy.installed()
     words = {"ansible": ansible or "?", "mitogen": found}
     if not found:
@@ -189,16 +198,11 @@ def utf8() -> Check:
     return Check("locale", "missing", found, "export LC_ALL=C.UTF-8")
 
 
-def _workers(speak: bool) -> list[Check]:
+def _workers(landscape: Landscape | None, speak: bool) -> list[Check]:
     """The machines that the landscape's environments name as their workers. A landscape that
     somebody sent says which command that takes, so none is run unless it is asked for."""
-    from otapgate.landscape import load
-
-    try:
-        found = load.load(find_landscape())
-    except errors.OtapgateError:
-        return []  # there is no landscape here, or `check` says what is wrong with it
-    return [_worker(one, speak) for one in found.environments() if one.worker is not None]
+    known = landscape.environments() if landscape is not None else ()
+    return [_worker(one, speak) for one in known if one.worker is not None]
 
 
 def _worker(environment: Environment, speak: bool) -> Check:
@@ -215,11 +219,6 @@ def _worker(environment: Environment, speak: bool) -> Check:
     except errors.OtapgateError as error:
         return Check(name, "missing", error.message, error.remedy)
     return Check(name, "ok", _("answers, and is like this side"))
-
-
-CHECKS: tuple[Callable[[], Check], ...] = (
-    python, ssh, ssh_keygen, ansible, mitogen, agent, disk, writable, clock, utf8,
-)  # fmt: skip
 
 
 def _program(name: str, command: list[str], remedy: str) -> Check:
