@@ -1,9 +1,8 @@
 """The cases of a rehearsal, one after the other: cut short, gone back from, compared.
 
-A start of Ansible takes longer than most tasks. So going back from one case and the
-deployment of the next are one run: Ansible waits in between, in `GO_ON`, until otapgate has
-compared the state and written that down, and what the playbooks of going back had set is
-forgotten before the deployment begins (the callback `otapgate_fault` does that).
+Going back from one case and the deployment of the next are one run (see `way_back`). What
+the playbooks of going back had set is forgotten before the deployment begins: the callback
+`otapgate_fault` does that.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from otapgate.execution import compare
 from otapgate.execution.events import Progress
 from otapgate.execution.faults import Begun, Fault
-from otapgate.execution.inventory import GO_ON
-from otapgate.execution.pace import Reached
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.runner import PlaybookResult
 from otapgate.execution.steps import StepFailed
+from otapgate.execution.way_back import Back, Onward, go_back
 from otapgate.i18n import _, ngettext
 from otapgate.ledger.predicates import RehearsalCase
 
@@ -98,20 +95,20 @@ class Cuts:
             self._standing = False
             following = self._todo[number + 1][0] if number + 1 < len(self._todo) else None
             if following is None or not_cut:
-                left, milliseconds = self._promotion.back()
+                back = go_back(self._promotion)
             else:
-                left, milliseconds = self._back_and_cut(following)
+                back = self._back_and_cut(following)
             case = RehearsalCase(
                 fault=fault.kind,
                 task=task.name,
                 index=fault.index,
-                restored=not (left or not_cut),
-                left=(*left, *not_cut),
+                restored=not (back.left or not_cut),
+                left=(*back.left, *not_cut),
             )
             words = _("restored") if case.restored else "; ".join(case.left)
             done = self._forecast.one_done()
             self._tell(f"{done}: {fault.index} {task.name}, {fault.kind}: {words}")
-            yield Tried(case, milliseconds)
+            yield Tried(case, back.milliseconds)
 
     def _cut(self, fault: Fault) -> None:
         """Deploy, up to the fault."""
@@ -123,48 +120,16 @@ class Cuts:
         else:
             self._weigh(fault, result, 0)
 
-    def _back_and_cut(self, following: Fault) -> tuple[tuple[str, ...], int]:
+    def _back_and_cut(self, following: Fault) -> Back:
         """Go back and compare; where the state is back, deploy the next case up to its fault
-        in the same run. Returns what is left, and how long going back took (ms)."""
-        promotion = self._promotion
-        journal, before = promotion.journal, promotion.before()
-        way, look = promotion.plan.way_back()
-        journal.append("rollback", "begun")
-        began = time.monotonic()
-        ended: list[float] = []
-        compared: list[tuple[str, ...]] = []
-
-        def on_playbook(reached: Reached) -> None:
-            if reached.index == len(way):
-                ended.append(time.monotonic())
-            if reached.index == len(way) + len(look):
-                idle = reached.unmatched
-                said = (f"rollback: a play in {idle} matched no host",) if idle else ()
-                compared.append((*said, *compare.compare_state(before, reached.fingerprints)))
-                if compared[0]:
-                    raise StepFailed("not-restored", "; ".join(compared[0]))
-                journal.append("rollback", "done", left=[])
-                self._note(following)
-
-        result: PlaybookResult | None
-        try:
-            result = promotion.playbooks(
-                _label(following), [*way, *look, GO_ON, following.playbook],
-                before=before, on_playbook=on_playbook, fault=following,
-            )  # fmt: skip
-        except StepFailed as failure:
-            result = failure.result
-            if not compared:
-                looked = bool(ended)
-                ended.append(time.monotonic())
-                compared.append(promotion.left_behind(before, failure, looked))
-        milliseconds = round((ended[0] - began) * 1000)
-        left = compared[0]
-        if left:
-            journal.append("rollback", "failed", left=list(left))
-        else:
-            self._weigh(following, result, len(way) + len(look) + 1)
-        return left, milliseconds
+        in the same run."""
+        onward = Onward(
+            _label(following), following.playbook, following, lambda: self._note(following)
+        )
+        back = go_back(self._promotion, onward)
+        if not back.left:
+            self._weigh(following, back.result, sum(map(len, self._promotion.plan.way_back())) + 1)
+        return back
 
     def _note(self, fault: Fault) -> None:
         self._promotion.journal.append("deploy", "begun", fault=fault.kind, index=fault.index)

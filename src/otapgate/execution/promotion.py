@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from otapgate.errors import Failed, Integrity, OtapgateError, Usage
-from otapgate.execution import compare, runner, steps
+from otapgate.execution import compare, runner, steps, way_back
 from otapgate.execution.completeness import completeness, expected_installs
 from otapgate.execution.evidence import gather
 from otapgate.execution.faults import Begun, Fault
@@ -199,59 +199,14 @@ class Promotion:
 
     # -- the way back
 
-    def back(self) -> tuple[tuple[str, ...], int]:
-        """`rollback.yml` and `restore.yml`, then compare with the fingerprint before.
-        Returns what is left, and how long the playbooks took (ms)."""
-        before = self.before()
-        self.journal.append("rollback", "begun")
-        began = time.monotonic()
-        ended: list[float] = []
-        way, look = self.plan.way_back()
-
-        def on_playbook(reached: Reached) -> None:
-            if reached.index == len(way):
-                ended.append(time.monotonic())
-
-        try:
-            result = self.playbooks(
-                "rollback", [*way, *look], before=before, on_playbook=on_playbook
-            )
-            left = compare.compare_state(before, result.fingerprints)
-        except StepFailed as failure:
-            looked = bool(ended)
-            ended.append(time.monotonic())
-            left = self.left_behind(before, failure, looked)
-        milliseconds = round((ended[0] - began) * 1000)
-        self.journal.append("rollback", "failed" if left else "done", left=list(left))
-        return left, milliseconds
-
-    def left_behind(self, before: Packed, failure: StepFailed, looked: bool) -> tuple[str, ...]:
-        """What isn't as it was where going back failed, or (`looked`) the look after it."""
-        if looked:
-            return self._unlike(before, failure)
-        return self._compared(before) or (f"rollback: {failure.message}",)
-
-    def _compared(self, before: Mapping[str, Any]) -> tuple[str, ...]:
-        """What isn't as it was."""
-        try:
-            seen = self.playbooks("compare", self.plan.way_back()[1], before=before).fingerprints
-        except StepFailed as failure:
-            return self._unlike(before, failure)
-        return compare.compare_state(before, seen)
-
-    def _unlike(self, before: Mapping[str, Any], failure: StepFailed) -> tuple[str, ...]:
-        """What isn't as it was, where the look itself failed."""
-        seen = failure.result.fingerprints if failure.result else Packed()
-        return (f"compare: {failure.message}", *compare.compare_state(before, seen))
-
     def _mended(self) -> PromotionResult:
         """What was left may be as it was by now; only if it isn't, the playbooks run again."""
-        if self._compared(self.before()):
+        if way_back.look_again(self, self.before()):
             return self._back(None)
         return self.finish("rolled-back", (), _("The state is as it was before, compared."))
 
     def _back(self, why: StepFailed | None) -> PromotionResult:
-        left, _milliseconds = self.back()
+        left = way_back.go_back(self).left
         if left:
             message = _("The state before could not be restored: {what}").format(
                 what="; ".join(left[:5])

@@ -20,6 +20,7 @@ from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.run_state import PromotionResult
 from otapgate.execution.steps import StepFailed, Stopped, stopped_by
+from otapgate.execution.way_back import go_back
 from otapgate.i18n import _
 from otapgate.ledger.predicates import RehearsalCase
 
@@ -70,7 +71,8 @@ def _rehearsed(plan: Plan, promotion: Promotion, faults: str) -> RehearsalResult
         # going back is still tried, but a deployment that fails proves nothing
         why = failure
         said = (f"deployment: {failure.message}",)
-    left, milliseconds = promotion.back()
+    back = go_back(promotion)
+    left, milliseconds = back.left, back.milliseconds
     if plan.previous is not None and plan.previous_tree is not None:
         left += _verified(plan.for_previous())
     found = [_whole(said + left)]
@@ -104,7 +106,7 @@ def _mended(promotion: Promotion) -> bool:
         promotion.playbooks("mend", promotion.plan.playbook("deploy.yml"))
     except StepFailed:
         return False
-    return not promotion.back()[0]
+    return not go_back(promotion).left
 
 
 def _untried(fault: Fault, task: Begun) -> RehearsalCase:
