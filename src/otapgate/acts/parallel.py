@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otapgate import canonical, errors
 from otapgate.acts import changes, runs, secret_values
@@ -178,7 +178,7 @@ def compare(
         result = side_by_side(plan, old, new, on_output)
     if full is not None:
         _write(full, result.full)
-    evidence = {
+    evidence: dict[str, Any] = {
         "format": "otapgate-parallel-evidence/1",
         "parallel": started.parallel,
         "plan": {"name": started.plan, "digest": started.digest},
@@ -194,7 +194,7 @@ def compare(
         result.total("same"),
         result.total("tolerated"),
         result.total("different"),
-        workspace.store.put(canonical.encode(evidence)),  # type: ignore[arg-type]
+        workspace.store.put(canonical.encode(evidence)),
     )
     subjects = [(release.name, release.digest), (started.plan, started.digest)]
     return result, draft("parallel-compared", predicate, subjects)

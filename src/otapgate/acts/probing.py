@@ -18,7 +18,7 @@ from otapgate.acts import runs, secret_values
 from otapgate.acts.drafts import draft, new_id
 from otapgate.acts.workspace import Workspace
 from otapgate.i18n import _
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Role
 from otapgate.ledger import predicates as p
 from otapgate.ledger.statement import Draft
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Kind = Literal["isolation", "access", "fingerprint", "representativeness", "drift"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-_ROLES = ("administrator", "test-lead", "tester")
+_ROLES: tuple[Role, ...] = ("administrator", "test-lead", "tester")
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ def probe(workspace: Workspace, env: str, kind: str, progress: runs.Progress) ->
             remedy=_("one of: {known}").format(known=", ".join([*KINDS, "all"])),
         )
     environment = runs.environment_now(workspace, env)
-    workspace.require(*_ROLES, street=environment.street)  # type: ignore[arg-type]
+    workspace.require(*_ROLES, street=environment.street)
     wanted = [one for one in KINDS if kind in (one, "all")]
     from otapgate.acts import likeness
 

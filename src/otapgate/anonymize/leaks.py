@@ -25,7 +25,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
-import ahocorasick  # type: ignore[import-not-found]  # no stubs exist
+import ahocorasick
 import polars as pl
 
 from otapgate.anonymize.rows import Cell

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -192,8 +193,10 @@ def _table(connection: sqlite3.Connection, name: str, sql: str, without_rowid: b
             parts = [r[2] for r in connection.execute(f"PRAGMA index_info({quoted(index)})")]
             if None not in parts and tuple(parts) not in unique:
                 unique.append(tuple(parts))
-    described = sorted([c.name, c.type.upper(), c.not_null, c.key, c.generated] for c in columns)
-    digest = canonical.digest_of(described).removeprefix("sha256:")[:16]  # type: ignore[arg-type]
+    described: list[Any] = sorted(
+        [c.name, c.type.upper(), c.not_null, c.key, c.generated] for c in columns
+    )
+    digest = canonical.digest_of(described).removeprefix("sha256:")[:16]
     return Table(name, sql, columns, without_rowid, tuple(unique), digest)
 
 

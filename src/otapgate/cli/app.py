@@ -149,8 +149,10 @@ def root() -> LazyGroup:
     what = i18n.N_("Moves a change from test to production, and says no until it is right.")
     group = LazyGroup("otapgate", Group(what, COMMANDS))
     install, show = typer.main.get_install_completion_arguments()
-    install.help = _("Let the shell complete otapgate's words from now on.")  # type: ignore[attr-defined]
-    show.help = _("Print what that would put in the shell's files.")  # type: ignore[attr-defined]
+    assert isinstance(install, typer.core.TyperOption), "options, typed as parameters"
+    assert isinstance(show, typer.core.TyperOption), "options, typed as parameters"
+    install.help = _("Let the shell complete otapgate's words from now on.")
+    show.help = _("Print what that would put in the shell's files.")
     group.params += [install, show]
     return group
 

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -136,13 +136,13 @@ def completeness(
                 _wheels(at, wanted, seen)
             elif not _at_older(at, wanted, seen, previous):
                 _files(at, wanted, seen)
-    known = bool(found.missing or found.different or found.extra)
-    if known:
+    outcome: Literal["complete", "incomplete", "unknown"] = "complete"
+    if found.missing or found.different or found.extra:
         outcome = "incomplete"
-    else:
-        outcome = "unknown" if unseen or not expected or not hosts else "complete"
+    elif unseen or not expected or not hosts:
+        outcome = "unknown"
     return Completeness(
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         missing=(*unseen.lines(), *found.missing.lines()),
         different=found.different.lines(),
         extra=found.extra.lines(),

@@ -113,9 +113,11 @@ class Scan:
 
     def _open(self, document: yaml.Node) -> None:
         """Put in the place of every sealed value what is in it, as Ansible will read it."""
-        for node in vault.sealed_nodes(document) if self._vault is not None else ():
+        if self._vault is None:
+            return
+        for node in vault.sealed_nodes(document):
             try:
-                node.value = self._vault.text(str(node.value))  # type: ignore[union-attr]
+                node.value = self._vault.text(str(node.value))
                 node.tag = f"{_STANDARD}str"
             except vault.Closed as closed:
                 self._put(closed.problem(self._file, node.start_mark.line + 1))

@@ -215,9 +215,9 @@ def _run(
     label: str,
     pace: Pace,
 ) -> PlaybookResult:
-    from ansible_runner.config.runner import RunnerConfig  # type: ignore[import-untyped]
-    from ansible_runner.display_callback import __file__ as callback_package  # type: ignore[import-untyped]
-    from ansible_runner.runner import Runner  # type: ignore[import-untyped]
+    from ansible_runner.config.runner import RunnerConfig
+    from ansible_runner.display_callback import __file__ as callback_package
+    from ansible_runner.runner import Runner
 
     config = RunnerConfig(
         private_data_dir=str(scratch / "runner"),

@@ -125,11 +125,11 @@ class Talk:
     def hold(self, take: Callable[[dict[str, Any]], bool], check: Callable[[], Any]) -> None:
         """Return when the worker has answered, or can't any more. `check` is called about
         once a second."""
-        from ansible_runner.streaming import Processor  # type: ignore[import-untyped]
+        from ansible_runner.streaming import Processor
 
         from otapgate.execution.worker import KEY
 
-        class Taking(Processor):  # type: ignore[misc]
+        class Taking(Processor):
             def artifacts_callback(self, _data: Any) -> None:
                 raise ValueError("files came, that nobody asked for")
 

@@ -115,6 +115,7 @@ def _hexadecimal(recorded: str) -> str | None:
 
 def _scripts(text: str) -> list[str]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    # as Python documents it for names whose case counts; its stubs call that a method
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(text)

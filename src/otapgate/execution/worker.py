@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from ansible_runner.streaming import Worker  # type: ignore[import-untyped]
-from ansible_runner.utils.streaming import unstream_dir  # type: ignore[import-untyped]
+from ansible_runner.streaming import Worker
+from ansible_runner.utils.streaming import unstream_dir
 
 from otapgate import __version__
 from otapgate.errors import Busy, OtapgateError
@@ -98,7 +98,7 @@ def serve(source: IO[bytes], target: IO[bytes]) -> bool:
     return True
 
 
-class _Answering(Worker):  # type: ignore[misc]
+class _Answering(Worker):
     """ansible-runner's worker, that runs Ansible as otapgate does everywhere."""
 
     def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:

@@ -54,7 +54,7 @@ def read(path: Path) -> list[Reported]:
 
 def parse(data: bytes) -> list[Reported]:
     """The tests of a report, in its order. Raises Malformed."""
-    from defusedxml import ElementTree  # type: ignore[import-untyped]
+    from defusedxml import ElementTree
 
     if len(data) > MAX_BYTES:
         raise Malformed("too large")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from otapgate import canonical
 from otapgate.errors import BadInput
@@ -290,7 +290,7 @@ def _result(
     """Keep the evidence. A run passes when every case did, and there was one."""
     passed = bool(records) and all(record.outcome == "passed" for record in records)
     outcome: Outcome = "passed" if passed else "failed"
-    evidence = {
+    evidence: dict[str, Any] = {
         "format": "otapgate-test-evidence/1",
         "plan": {"name": plan.name, "digest": plan.digest},
         "release": {"name": manifest.name, "digest": manifest.digest},
@@ -316,5 +316,5 @@ def _result(
         outcome=outcome,
         cases=tuple(record.told for record in records),
         messages={record.case.id: record.message for record in records},
-        evidence=store.put(canonical.encode(evidence)),  # type: ignore[arg-type]
+        evidence=store.put(canonical.encode(evidence)),
     )

@@ -13,11 +13,11 @@ from otapgate.gate.facts import Facts
 from otapgate.gate.finding import Gap
 from otapgate.gate.registry import always, rule, to_production
 from otapgate.i18n import N_
-from otapgate.landscape.model import Environment
+from otapgate.landscape.model import Environment, Role
 from otapgate.ledger import predicates as p
 from otapgate.ledger import state as s
 
-_ROLES = ("administrator", "test-lead", "tester")
+_ROLES: tuple[Role, ...] = ("administrator", "test-lead", "tester")
 
 
 def _newest(facts: Facts, environment: Environment, kind: str) -> s.Signed[p.Probed] | None:
@@ -33,7 +33,7 @@ def _lapsed(facts: Facts, environment: Environment, probe: s.Signed[p.Probed]) -
         return N_("What {environment} was compared with was changed since ({kind}).")
     if facts.older_than(probe.at, facts.policy.probe_max_age_days):
         return N_("{environment} was probed ({kind}) on {date}, longer than {days} days ago.")
-    if not any(facts.entitled(probe, role) for role in _ROLES):  # type: ignore[arg-type]
+    if not any(facts.entitled(probe, role) for role in _ROLES):
         return N_("{environment} was probed ({kind}) by somebody without a role here.")
     return ""
 
