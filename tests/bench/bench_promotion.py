@@ -22,7 +22,11 @@ from otapgate.execution.plan import Plan
 from otapgate.execution.promotion import Promotion
 from otapgate.execution.runner import ansible_binary
 from otapgate.landscape.model import Environment, Host
-from otapgate.release.manifest import Install, Manifest, ReleaseFile, State
+from otapgate.release.manifest import Install, Manifest, State
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.trees import release_files
 
 WANTED = 1.15
 
@@ -55,15 +59,7 @@ def release(tree: Path, home: Path, tasks: int) -> Manifest:
         variables={},
         state=State(paths=(str(home),)),
         installs=(Install(str(home / "site"), "files", "artifacts/site"),),
-        files=tuple(
-            ReleaseFile(
-                str(path.relative_to(tree)),
-                "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
-                path.stat().st_size,
-            )
-            for path in sorted(tree.rglob("*"))
-            if path.is_file()
-        ),
+        files=release_files(tree),
     )
 
 

@@ -9,8 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.lab.labs import Lab, make_lab
 from tests.probe.sshd import make_key
+from tests.witness import watching
 
 from .far import NEXT, PLAY, PLAYBOOKS, RELEASE, Far
 from .school import CHANGE, School
@@ -61,35 +60,21 @@ class Seen:
 @contextmanager
 def watched(secret: str) -> Iterator[Seen]:
     """Looks at every process of the machine, the lab's hosts among them, all the time."""
-    seen, ended = Seen(secret), threading.Event()
+    seen = Seen(secret)
     forms = (secret.encode(), base64.b64encode(secret.encode()))
 
-    def look() -> None:
-        while not ended.is_set():
-            for entry in Path("/proc").iterdir():
-                if not entry.name.isdigit():
-                    continue
-                try:
-                    line = (entry / "cmdline").read_bytes()
-                    around = (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                words = line.replace(b"\0", b" ").decode("utf-8", "replace")
-                for name in re.findall(r"ssh|sudo|ansible-playbook|askpass", words):
-                    seen.others.add(name)
-                if any(form in line for form in forms):
-                    seen.arguments.append(words)
-                if any(form in around for form in forms):
-                    seen.environments.append(words)
-            time.sleep(0.01)
+    def look(process: Path) -> None:
+        line = (process / "cmdline").read_bytes()
+        around = (process / "environ").read_bytes()
+        words = line.replace(b"\0", b" ").decode("utf-8", "replace")
+        seen.others.update(re.findall(r"ssh|sudo|ansible-playbook|askpass", words))
+        if any(form in line for form in forms):
+            seen.arguments.append(words)
+        if any(form in around for form in forms):
+            seen.environments.append(words)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with watching(look, 0.01):
         yield seen
-    finally:
-        ended.set()
-        thread.join()
 
 
 def holding(secret: str, *folders: Path) -> list[str]:

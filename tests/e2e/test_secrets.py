@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import subprocess
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.witness import watching
 
 from .school import CHANGE, CHANTAL, DAAN, NEW, School
 
@@ -60,27 +59,14 @@ def built(school: School, tasks: str) -> None:
 def watched() -> Iterator[list[bytes]]:
     """The arguments and environments of every process, looked at all the time."""
     seen: list[bytes] = []
-    ended = threading.Event()
 
-    def look() -> None:
-        while not ended.is_set():
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    try:
-                        words = (entry / "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    if any(form in words for form in FORMS) or b"ansible" in words:
-                        seen.append(words)
-            time.sleep(0.005)
+    def look(process: Path) -> None:
+        words = (process / "cmdline").read_bytes()
+        if any(form in words for form in FORMS) or b"ansible" in words:
+            seen.append(words)
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with watching(look, 0.005):
         yield seen
-    finally:
-        ended.set()
-        thread.join()
 
 
 def promote(school: School, tmp_path: Path, expect: int) -> bytes:

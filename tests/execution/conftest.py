@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 from tests import ports
+from tests.probe.sshd import Server, servers
+from tests.trees import release_files
 
 from otapgate.execution.plan import Plan
 from otapgate.landscape.model import Environment, Host
@@ -29,7 +31,6 @@ from otapgate.release.manifest import (
     HttpState,
     Install,
     Manifest,
-    ReleaseFile,
     State,
 )
 
@@ -171,15 +172,7 @@ class Stage:
         for name, text in {**PLAYBOOKS, **{f"{k}.yml": v for k, v in playbooks.items()}}.items():
             if text:
                 (tree / "playbooks" / name).write_text(text)
-        files = tuple(
-            ReleaseFile(
-                str(path.relative_to(tree)),
-                "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
-                path.stat().st_size,
-            )
-            for path in sorted(tree.rglob("*"))
-            if path.is_file()
-        )
+        files = release_files(tree)
         manifest = Manifest(
             app="demo",
             version=version,
@@ -263,6 +256,16 @@ class Stage:
             os.kill(int((self.home / "pid").read_text()), signal.SIGKILL)
         self.process.kill()
         self.process.wait()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[tuple[Path, Server]]:
+    """A real sshd, and the key that opens it."""
+    folder = tmp_path / "servers"
+    folder.mkdir()
+    key, (server,) = servers(folder, 1)
+    yield key, server
+    server.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.probe.sshd import Server, servers
+from tests.probe.sshd import Server
 
 from otapgate.execution import control
 from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
@@ -21,15 +21,6 @@ from otapgate.landscape.model import Environment, Host
 
 PLAY = "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: echo reached\n"
 FAILS = PLAY + "    - raw: exit 3\n"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[tuple[Path, Server]]:
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    key, (server,) = servers(folder, 1)
-    yield key, server
-    server.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.probe.sshd import Server, servers
+from tests.probe.sshd import Server
 
 from otapgate.execution.runner import PlaybookResult, Settings, run_playbooks
 from otapgate.landscape.model import Environment, Host
 
 PLAY = "- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: echo reached\n"
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[tuple[Path, Server]]:
-    folder = tmp_path / "servers"
-    folder.mkdir()
-    key, (server,) = servers(folder, 1)
-    yield key, server
-    server.stop()
 
 
 def run(folder: Path, key: Path, server: Server, pinned: str, **more: object) -> PlaybookResult:

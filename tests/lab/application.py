@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import sys
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.trees import release_files
 
 from otapgate.execution.plan import Plan
 from otapgate.landscape.model import Environment, Host
-from otapgate.release.manifest import DatabaseState, Install, Manifest, ReleaseFile, State
+from otapgate.release.manifest import DatabaseState, Install, Manifest, State
 
 from .labs import Lab
 
@@ -66,6 +66,16 @@ def deploy(more: str = "") -> str:
     return PLAY + "".join(f"    - name: {name}\n      {do}\n" for name, do in TASKS.items()) + more
 
 
+def breaking_at(host: str) -> str:
+    """deploy.yml that goes host by host, and fails at one."""
+    serial = deploy().replace("- hosts: all\n", "- hosts: all\n  serial: 1\n")
+    return serial.replace(
+        "    - name: Job\n",
+        f"    - name: Break\n      command: test {{{{ inventory_hostname }}}} != {host}\n"
+        "    - name: Job\n",
+    )
+
+
 class Application:
     """Releases 1 and 2 of it, in a folder; release 1 put on the hosts."""
 
@@ -111,15 +121,7 @@ class Application:
         usual = {"deploy": deploy(), "verify": VERIFY, "rollback": ROLLBACK, "snapshot": SNAPSHOT}
         for name, text in {**usual, **playbooks}.items():
             (tree / f"playbooks/{name}.yml").write_text(text)
-        files = tuple(
-            ReleaseFile(
-                str(path.relative_to(tree)),
-                "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(),
-                path.stat().st_size,
-            )
-            for path in sorted(tree.rglob("*"))
-            if path.is_file()
-        )
+        files = release_files(tree)
         manifest = Manifest(
             app="agenda", version=version, street="agenda", plans=(), variables={},
             state=State(

@@ -14,7 +14,7 @@ import pytest
 from otapgate.execution import strategy
 from otapgate.execution.lock import busy
 
-from .application import Application, deploy
+from .application import Application, breaking_at, deploy
 from .labs import Lab, wait_until
 from .test_promotion import HOSTS, NEW, OLD, pictures
 
@@ -51,10 +51,7 @@ def test_three_hosts_are_promoted_complete_and_gone_back_from(application: Appli
 
 
 def test_the_second_of_three_fails_and_all_come_back(application: Application) -> None:
-    rolling = deploy().replace("- hosts: all\n", "- hosts: all\n  serial: 1\n").replace(
-        "    - name: Job\n",
-        "    - name: Break\n      command: test {{ inventory_hostname }} != p2\n    - name: Job\n",
-    )  # fmt: skip
+    rolling = breaking_at("p2")
     release = application.release("2.0", deploy=rolling)
     found = application.do(application.plan("promotion-1", release, strategy="mitogen"), "run")
     assert (found["outcome"], found["left"]) == ("rolled-back", [])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .application import PLAY, TASKS, Application, deploy
+from .application import PLAY, TASKS, Application, breaking_at, deploy
 from .labs import Lab
 
 pytestmark = pytest.mark.slow
@@ -49,10 +49,7 @@ def test_three_hosts_are_promoted_complete_and_gone_back_from(application: Appli
 
 
 def test_the_second_of_three_fails_and_all_come_back(application: Application) -> None:
-    rolling = deploy().replace("- hosts: all\n", "- hosts: all\n  serial: 1\n").replace(
-        "    - name: Job\n",
-        "    - name: Break\n      command: test {{ inventory_hostname }} != p2\n    - name: Job\n",
-    )  # fmt: skip
+    rolling = breaking_at("p2")
     plan = application.plan("promotion-1", application.release("2.0", deploy=rolling))
     found = application.do(plan, "run")
     assert (found["outcome"], found["left"]) == ("rolled-back", [])
